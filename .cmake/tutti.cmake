@@ -1,0 +1,75 @@
+# The few words that the CMakeLists.txt of the tree are written in.
+
+add_library(tutti_flags INTERFACE)
+target_include_directories(tutti_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(tutti_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual>)
+if(TUTTI_WERROR)
+  target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(NOT TUTTI_OPENMP)
+  target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas>)
+endif()
+if(TUTTI_SANITIZE)
+  target_compile_options(tutti_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TUTTI_SANITIZE} -fno-omit-frame-pointer
+                              -fno-sanitize-recover=all>)
+  target_link_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE})
+  target_compile_definitions(tutti_flags INTERFACE TUTTI_SANITIZED)
+endif()
+
+# tutti_library(NAME SOURCES … USES …): a static library of one layer.
+function(tutti_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC tutti_flags fmt::fmt ${arg_USES})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()
+
+# tutti_test(NAME LABEL unit SOURCES … USES …): one GoogleTest program, each of its tests known to
+# ctest by name. Tests run in the source tree's root, so that they find tests/golden.
+function(tutti_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_USES} tutti_flags GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
+    DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# tutti_kernel(NAME): one operation of kernels/. Refuses to configure where its contract, its
+# host twin, its test or its benchmark is missing.
+function(tutti_kernel op)
+  foreach(part kernels/${op}.hpp kernels/${op}.cpp tests/kernels/${op}_test.cpp
+               tests/bench/${op}_bench.cpp)
+    if(NOT EXISTS ${PROJECT_SOURCE_DIR}/${part})
+      message(FATAL_ERROR "kernel '${op}' lacks ${part}")
+    endif()
+  endforeach()
+  target_sources(tutti_kernels PRIVATE ${op}.cpp)
+  set_property(GLOBAL APPEND PROPERTY TUTTI_KERNELS ${op})
+endfunction()
+
+# tutti_fuzzer(NAME SOURCES … USES …): a libFuzzer program with its seeds in tests/fuzz/seeds/NAME.
+# Without TUTTI_FUZZ the same source replays the seeds as an ordinary test.
+function(tutti_fuzzer name)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
+  set(seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${name})
+  add_executable(fuzz_${name} ${arg_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE ${arg_USES} tutti_flags)
+  if(TUTTI_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME fuzz_${name}
+      COMMAND fuzz_${name} -max_total_time=30 -timeout=10 -rss_limit_mb=2048 -verbosity=0
+              -print_final_stats=1 ${CMAKE_CURRENT_BINARY_DIR}/corpus_${name} ${seeds})
+    file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus_${name})
+  else()
+    target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
+    add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${seeds})
+  endif()
+  set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+endfunction()

@@ -1,0 +1,20 @@
+// Token ids to hidden states, by this rank's rows of the vocabulary.
+#pragma once
+
+#include "kernels/exec.hpp"
+#include "kernels/weight.hpp"
+
+namespace tutti {
+
+struct EmbeddingArgs {
+  TensorView ids;             // [tokens] i32
+  Weight table;               // [vocabulary rows of this rank, hidden]
+  std::int64_t first_row = 0; // vocabulary id of the table's row 0
+  TensorView y;               // [tokens, hidden] f32
+};
+
+// y[t,:] = table[ids[t] - first_row, :], or zeros where another rank owns the row; the sum over the
+// ranks of a group is the embedding.
+void embedding(const Exec& exec, const EmbeddingArgs& args);
+
+}  // namespace tutti

@@ -1,0 +1,57 @@
+// Who owns which heads, FFN columns and vocabulary rows. The only place that divides by the size of
+// a group.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/range.hpp"
+
+namespace tutti {
+
+// What of an architecture matters for splitting it.
+struct ShardShape {
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t q_heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t ffn = 0;
+  std::int64_t vocabulary = 0;
+  bool tied_head = false;
+};
+
+// One rank's part. Query heads, FFN columns and vocabulary rows are owned by exactly one rank; KV
+// heads may repeat where there are more ranks than KV heads.
+struct RankShare {
+  Range q_heads;
+  Range kv_heads;             // those that q_heads need
+  std::vector<int> kv_of_q;   // [q_heads.size()]: index within kv_heads of each local query head
+  Range ffn;
+  Range vocabulary;
+  Range layers;
+  std::int64_t parameters = 0;  // matrices and norms that this rank holds
+};
+
+// A pure function of (shape, ranks): equal on every rank that computes it.
+class ShardPlan {
+ public:
+  // Throws ConfigError, naming the largest workable count, where ranks is not in
+  // [1, max_ranks(shape)].
+  ShardPlan(const ShardShape& shape, int ranks);
+
+  static int max_ranks(const ShardShape& shape);
+
+  int ranks() const { return static_cast<int>(shares_.size()); }
+  const ShardShape& shape() const { return shape_; }
+  const RankShare& share(int rank) const { return shares_.at(static_cast<std::size_t>(rank)); }
+  // Largest share over mean share of parameters, minus 1: 0 is even, 0.1 means that the largest
+  // rank holds, and in decode reads, 10 % more than the average.
+  double imbalance() const;
+
+ private:
+  ShardShape shape_;
+  std::vector<RankShare> shares_;
+};
+
+}  // namespace tutti

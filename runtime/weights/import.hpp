@@ -1,0 +1,55 @@
+// From a source to a model file: a list of what becomes what, and the parallel, streaming copy.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "kernels/dtype.hpp"
+#include "runtime/weights/assets.hpp"
+#include "runtime/weights/tensor_source.hpp"
+
+namespace tutti {
+
+struct ImportTensor {
+  std::string name;         // canonical
+  std::string source_name;
+  DType dtype = DType::bf16;
+  bool transpose = false;   // source [out, in] -> stored [in, out], for row-parallel weights
+  // GGUF stores q and k rows of the llama family in interleaved rotary order; with heads > 0 the
+  // rows of each head go back to the half-split order: stored row j*(d/2)+i <- source row 2*i+j.
+  int interleaved_heads = 0;
+};
+
+struct ImportJob {
+  std::string name;
+  std::string source;           // path as given
+  nlohmann::json config;        // canonical
+  std::string original_config;  // text
+  TokenizerAssets tokenizer;
+  std::vector<ImportTensor> tensors;
+};
+
+struct ImportOptions {
+  int threads = 1;
+  bool overwrite = false;  // replace an existing output
+  // (bytes done, bytes in all), from one thread at a time.
+  std::function<void(std::uint64_t, std::uint64_t)> on_progress;
+};
+
+struct ImportReport {
+  std::string fingerprint;
+  std::uint64_t bytes = 0;  // of weights written
+  double seconds = 0;
+};
+
+// Writes `out` under a temporary name in the same folder and renames it when complete; nothing is
+// left behind on failure. Errors: ModelFileError (source), ConfigError (output exists), Error
+// (disk full: says how much was wanted and was free).
+ImportReport import_model(const TensorSource& source, const ImportJob& job,
+                          const std::filesystem::path& out, const ImportOptions& options);
+
+}  // namespace tutti

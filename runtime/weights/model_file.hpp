@@ -1,0 +1,98 @@
+// A model file as any rank reads it: the architecture, the tokenizer and rows of tensors
+// (docs/model_file.md is the format's contract).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/dtype.hpp"
+#include "kernels/range.hpp"
+#include "runtime/weights/assets.hpp"
+
+namespace tutti {
+
+struct TensorInfo {
+  std::string name;                 // canonical: "layers.12.attention.q"
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> shape;  // 1-D or 2-D, row-major
+  std::string sha256;               // hex, of the stored bytes
+  std::string source_name;          // what the import source called it
+  std::int64_t block_rows = 1;      // rows per checked block
+
+  std::int64_t rows() const { return shape.at(0); }
+  std::int64_t row_elements() const { return shape.size() == 2 ? shape[1] : 1; }
+  std::int64_t elements() const { return rows() * row_elements(); }
+  std::size_t row_bytes() const { return static_cast<std::size_t>(row_elements()) * size_of(dtype); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
+};
+
+struct ModelIdentity {
+  std::string name;
+  std::string source;       // what it was imported from
+  std::string created_by;   // "tutti 0.1.0 (commit)"
+  std::string fingerprint;  // SHA-256 hex over config, tokenizer and tensors
+  int format_version = 0;
+  std::uint64_t parameters = 0;
+  std::uint64_t weight_bytes = 0;
+  std::string dtype;        // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
+};
+
+// What one rank reads, block by block. Called from several reader threads at once, on disjoint rows.
+using RowSink = std::function<void(std::int64_t first_row, std::span<const std::byte> rows)>;
+
+struct ReadOptions {
+  bool check = true;  // compare XXH3 of every block that is touched
+  int threads = 1;    // readers
+};
+
+// Errors: ModelFileError, naming file, tensor, wanted and found.
+class ModelFile {
+ public:
+  explicit ModelFile(const std::filesystem::path& path);
+  ~ModelFile();
+  ModelFile(ModelFile&&) noexcept;
+  ModelFile& operator=(ModelFile&&) noexcept;
+  ModelFile(const ModelFile&) = delete;
+  ModelFile& operator=(const ModelFile&) = delete;
+
+  const std::filesystem::path& path() const;
+  const ModelIdentity& identity() const;
+  const nlohmann::json& config() const;        // canonical field names
+  const std::string& original_config() const;  // config.json or GGUF metadata, as text
+  const TokenizerAssets& tokenizer() const;
+  const std::vector<TensorInfo>& tensors() const;  // sorted by name
+  const TensorInfo* find(const std::string& name) const;
+  // The tensor, or an error that names it; `shape` is what the caller's architecture wants.
+  const TensorInfo& require(const std::string& name, std::span<const std::int64_t> shape) const;
+
+  // Reads rows [rows.begin, rows.end) in blocks. Whole blocks are read where `check` is set, and
+  // only the wanted rows are handed on. Thread-safe.
+  void read_rows(const TensorInfo& tensor, Range rows, const ReadOptions& options,
+                 const RowSink& sink) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// `tutti inspect --verify`: one finding for each tensor, config or tokenizer entry whose digest
+// differs from what is stored, and for the fingerprint.
+struct VerifyFinding {
+  std::string what;  // "layers.3.attention.q"
+  std::string wanted;
+  std::string found;
+};
+// on_bytes(n): n more bytes were hashed, for progress; called from several threads.
+std::vector<VerifyFinding> verify(const ModelFile& file, int threads,
+                                  const std::function<void(std::uint64_t)>& on_bytes);
+
+}  // namespace tutti
