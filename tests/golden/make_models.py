@@ -193,6 +193,7 @@ def make(name):
     text = json.dumps(doc, indent=1)
     # Lists of numbers on one line each.
     text = re.sub(r"\[\s+([-\d.,\s]+?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
+    assert json.loads(text) == doc
     (folder / "expected.json").write_text(text + "\n")
     size = sum(f.stat().st_size for f in folder.iterdir())
     noise = max(v["f32_noise"] for v in variants.values())
