@@ -28,10 +28,11 @@ struct ModelIdentity {
   int format_version = 0;
   std::uint64_t parameters = 0;
   std::uint64_t weight_bytes = 0;
-  std::string dtype;        // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
+  std::string dtype;  // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
 };
 
-// What one rank reads, block by block. Called from several reader threads at once, on disjoint rows.
+// What one rank reads, block by block. Called from several reader threads at once, on disjoint
+// rows.
 using RowSink = std::function<void(std::int64_t first_row, std::span<const std::byte> rows)>;
 
 struct ReadOptions {
