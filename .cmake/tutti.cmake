@@ -74,3 +74,46 @@ function(tutti_fuzzer name)
   endif()
   set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
 endfunction()
+
+# tutti_mpirun(OUT RANKS): the words that start a program on RANKS ranks of this machine, for
+# add_test; with them, what Open MPI wants where cores are few, ranks are root or the tests run in
+# a container.
+function(tutti_mpirun out ranks)
+  if(NOT DEFINED CACHE{TUTTI_OPEN_MPI})
+    execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE version ERROR_QUIET)
+    string(FIND "${version}" "Open" found)
+    if(found EQUAL -1)
+      set(TUTTI_OPEN_MPI OFF CACHE INTERNAL "mpirun is Open MPI's")
+    else()
+      set(TUTTI_OPEN_MPI ON CACHE INTERNAL "mpirun is Open MPI's")
+    endif()
+  endif()
+  set(command ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks})
+  if(TUTTI_OPEN_MPI)
+    set(command ${CMAKE_COMMAND} -E env OMPI_ALLOW_RUN_AS_ROOT=1
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+        OMPI_MCA_mpi_yield_when_idle=1
+        ${command} --oversubscribe --bind-to none)
+  endif()
+  set(${out} ${command} PARENT_SCOPE)
+endfunction()
+
+# tutti_mpi_test(NAME RANKS 1 2 3 4 SOURCES … USES …): one GoogleTest program with an MPI main
+# (tests/support/mpi_main.cpp: `test_session()` is its MpiSession), run once for each count, label
+# dist. ctest counts a rank as a processor, so that tests do not crowd one another out.
+function(tutti_mpi_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "RANKS;SOURCES;USES" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_USES} tutti_mpi_main GTest::gmock)
+  foreach(ranks ${arg_RANKS})
+    tutti_mpirun(command ${ranks})
+    add_test(NAME ${name}.n${ranks} COMMAND ${command} $<TARGET_FILE:${name}>
+             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name}.n${ranks} PROPERTIES
+      LABELS dist TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
+      ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")  # Open MPI keeps its own until the end
+  endforeach()
+endfunction()
