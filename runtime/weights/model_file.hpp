@@ -84,7 +84,9 @@ class ModelFile {
 // `tutti inspect --verify`: one finding for each tensor, config or tokenizer entry whose digest
 // differs from what is stored, and for the fingerprint. Open the file with {.check = false}.
 struct VerifyFinding {
-  std::string what;  // "weights/layers.3.attention.q", "config/original", "fingerprint"
+  // "layers.3.attention.q", "config/original", "tokenizer/tokenizer.json", "fingerprint", or
+  // "blocks/layers.3.attention.q rows 0..128" where only the XXH3 of good bytes is wrong
+  std::string what;
   std::string wanted;
   std::string found;
 };
