@@ -31,6 +31,7 @@ struct ImportJob {
   std::string original_config;  // text
   TokenizerAssets tokenizer;
   std::vector<ImportTensor> tensors;
+  std::string created_by = "tutti";  // "tutti 0.1.0 (commit)"
 };
 
 struct ImportOptions {
