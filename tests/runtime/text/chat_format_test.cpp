@@ -109,11 +109,12 @@ TEST_P(ChatTemplate, IsRecognisedAndRendersAsJinja) {
       ChatFormat::detect({{"chat_template", file_text(kFolder / (GetParam() + ".jinja"))}});
   EXPECT_EQ(format.name(), entry["format"]);
   int rendered = 0;
-  for (const auto& [name, messages] : expected()["conversations"].items()) {
+  for (const auto& item : expected()["conversations"].items()) {
+    const std::string name = item.key();
     SCOPED_TRACE(name);
     const auto& text = entry["rendered"][name];
     const auto render = [&] {
-      return joined(format.render(conversation(messages), entry["bos"].get<std::string>(),
+      return joined(format.render(conversation(item.value()), entry["bos"].get<std::string>(),
                                   entry["eos"].get<std::string>()));
     };
     if (text.is_null()) {
