@@ -5,20 +5,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "runtime/layers/rotary.hpp"
 #include "runtime/shard/shard_plan.hpp"
 
 namespace tutti {
-
-// How rotary frequencies are stretched beyond the trained context.
-struct RopeScaling {
-  std::string kind = "none";  // "none", "linear", "llama3"
-  double factor = 1;
-  double low_freq_factor = 1;        // llama3
-  double high_freq_factor = 4;       // llama3
-  double original_context = 8192;    // llama3
-
-  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
-};
 
 struct DecoderSpec {
   std::string architecture;  // family name: "llama"

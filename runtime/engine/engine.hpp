@@ -11,6 +11,7 @@
 #include "runtime/comm/communicator.hpp"
 #include "runtime/engine/model.hpp"
 #include "runtime/engine/request.hpp"
+#include "runtime/engine/sampler.hpp"
 #include "runtime/engine/scheduler.hpp"
 #include "runtime/engine/sequence.hpp"
 
@@ -33,7 +34,7 @@ class Engine {
   // context, holds ids outside the vocabulary, or could never fit the KV cache (CapacityError).
   // max_tokens is cut to what the context leaves.
   void submit(const Request& request);
-  // Ends a request after the current step; its sink hears FinishReason::cancelled.
+  // Ends a request at the next step, whose sink hears FinishReason::cancelled without a token.
   void cancel(std::uint64_t request);
 
   bool idle() const;
@@ -45,6 +46,8 @@ class Engine {
   void stop();
 
  private:
+  void drop_cancelled(const TokenSink& sink);
+  TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
   void publish(const ScheduledStep& step, const TensorView& logits, const TokenSink& sink);
   StepPlan plan_of(const ScheduledStep& step) const;
 

@@ -22,7 +22,7 @@ struct SamplingOptions {
   bool ignore_eos = false;
   std::vector<TokenId> stop_ids;  // besides the tokenizer's own ends
   std::vector<std::string> stop;  // the answer ends before the first of these
-  std::optional<int> logprobs;     // alternatives to report for each token, besides the chosen one
+  std::optional<int> logprobs;    // alternatives to report for each token, besides the chosen one
 };
 
 struct Request {
@@ -47,14 +47,15 @@ constexpr std::string_view name_of(FinishReason reason) {
 
 struct TokenLogprob {
   TokenId id = 0;
-  float logprob = 0;  // natural logarithm, of the model's own distribution (before any sampling rule)
+  float logprob =
+      0;  // natural logarithm, of the model's own distribution (before any sampling rule)
 };
 
 // One sampled token. The token that ended an answer is reported too; its text is not.
 struct TokenEvent {
   std::uint64_t request = 0;
-  TokenId token = 0;
-  std::string text;  // characters that became complete with it, stop strings withheld
+  TokenId token = -1;  // -1: none, the request was cancelled
+  std::string text;    // characters that became complete with it, stop strings withheld
   std::optional<float> logprob;
   std::vector<TokenLogprob> top;  // logprobs of them, the likeliest first
   std::optional<FinishReason> finish;

@@ -22,6 +22,7 @@ struct SourceTensor {
   std::optional<DType> dtype;       // the plain type, or nothing where it is quantized
   std::vector<std::int64_t> shape;  // row-major; GGUF's reversed order already undone
   std::uint64_t bytes = 0;          // in the source
+  bool readable = true;             // false: an encoding that read_rows refuses (I64, IQ2_XXS)
 
   std::int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
   std::int64_t row_elements() const;  // product of the other dimensions
