@@ -3,7 +3,8 @@
 add_library(tutti_flags INTERFACE)
 target_include_directories(tutti_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(tutti_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                              -Wno-missing-field-initializers>)
 if(TUTTI_WERROR)
   target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
@@ -26,6 +27,14 @@ function(tutti_library name)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# The target tests_LABEL builds the programs of one label.
+function(tutti_label program label)
+  if(NOT TARGET tests_${label})
+    add_custom_target(tests_${label})
+  endif()
+  add_dependencies(tests_${label} ${program})
+endfunction()
+
 # tutti_test(NAME LABEL unit SOURCES … USES …): one GoogleTest program, each of its tests known to
 # ctest by name. Tests run in the source tree's root, so that they find tests/golden.
 function(tutti_test name)
@@ -35,6 +44,7 @@ function(tutti_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} tutti_flags GTest::gmock GTest::gtest_main)
+  tutti_label(${name} ${arg_LABEL})
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
@@ -61,6 +71,7 @@ function(tutti_fuzzer name)
   set(seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${name})
   add_executable(fuzz_${name} ${arg_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE ${arg_USES} tutti_flags)
+  tutti_label(fuzz_${name} fuzz)
   if(TUTTI_FUZZ)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     add_test(NAME fuzz_${name}
