@@ -6,16 +6,16 @@
 namespace tutti {
 
 struct AttentionArgs {
-  TensorView q;               // [tokens, q_heads * head_dim] f32, rotated; rows may be strided
-  TensorView k_pages;         // [pages, kv_heads, page_size, head_dim] f32
-  TensorView v_pages;         // the same
-  TensorView query_begin;     // [sequences + 1] i32: tokens of sequence s are [begin[s], begin[s+1])
+  TensorView q;            // [tokens, q_heads * head_dim] f32, rotated; rows may be strided
+  TensorView k_pages;      // [pages, kv_heads, page_size, head_dim] f32
+  TensorView v_pages;      // the same
+  TensorView query_begin;  // [sequences + 1] i32: tokens of sequence s are [begin[s], begin[s+1])
   TensorView context_length;  // [sequences] i32, this step's tokens included
   TensorView block_table;     // [sequences, max_blocks] i32: page of each block of a sequence
   TensorView kv_of_q;         // [q_heads] i32: the local KV head that serves each local query head
   int head_dim = 0;
-  float scale = 1;            // usually 1 / sqrt(head_dim)
-  TensorView y;               // [tokens, q_heads * head_dim] f32; not q
+  float scale = 1;  // usually 1 / sqrt(head_dim)
+  TensorView y;     // [tokens, q_heads * head_dim] f32; not q
 };
 
 // Token j of sequence s (counted from 0) stands at position p = context_length[s] - n_s + j, where

@@ -50,7 +50,9 @@ struct f16 {
   std::uint16_t bits = 0;
 };
 
-constexpr float to_float(float x) { return x; }
+constexpr float to_float(float x) {
+  return x;
+}
 
 constexpr float to_float(bf16 x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16);
@@ -89,7 +91,8 @@ constexpr f16 to_f16(float x) {
   }
   if (magnitude < 0x38800000u) {  // subnormal: let the f32 adder round at 2^-24
     const float rounded = std::bit_cast<float>(magnitude) + 0.5f;
-    return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - 0x3f000000u))};
+    return {
+        static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - 0x3f000000u))};
   }
   const std::uint32_t rounded = magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u);
   return {static_cast<std::uint16_t>(sign | (rounded >> 13))};

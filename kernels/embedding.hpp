@@ -7,10 +7,10 @@
 namespace tutti {
 
 struct EmbeddingArgs {
-  TensorView ids;             // [tokens] i32
-  Weight table;               // [vocabulary rows of this rank, hidden]
-  std::int64_t first_row = 0; // vocabulary id of the table's row 0
-  TensorView y;               // [tokens, hidden] f32
+  TensorView ids;              // [tokens] i32
+  Weight table;                // [vocabulary rows of this rank, hidden]
+  std::int64_t first_row = 0;  // vocabulary id of the table's row 0
+  TensorView y;                // [tokens, hidden] f32
 };
 
 // y[t,:] = table[ids[t] - first_row, :], or zeros where another rank owns the row; the sum over the

@@ -1,5 +1,5 @@
-// The four kinds of failure. Libraries throw them and never print or exit; `launch/main.cpp` reports
-// them and turns the kind into the exit code (docs/errors.md).
+// The four kinds of failure. Libraries throw them and never print or exit; `launch/main.cpp`
+// reports them and turns the kind into the exit code (docs/errors.md).
 #pragma once
 
 #include <stdexcept>

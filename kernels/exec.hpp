@@ -15,9 +15,9 @@ struct Scratch {
 
 struct Exec {
   Place place = Place::host;
-  int threads = 1;          // host: OpenMP threads of this rank
-  void* stream = nullptr;   // cuda: cudaStream_t
-  void* blas = nullptr;     // cuda: cublasLtHandle_t
+  int threads = 1;         // host: OpenMP threads of this rank
+  void* stream = nullptr;  // cuda: cudaStream_t
+  void* blas = nullptr;    // cuda: cublasLtHandle_t
   Scratch scratch;
 };
 

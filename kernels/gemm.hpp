@@ -7,10 +7,10 @@
 namespace tutti {
 
 struct GemmArgs {
-  TensorView x;        // [tokens, in] f32; rows may be strided
-  Weight weight;       // [out, in] f32, f16 or bf16
-  TensorView bias;     // [out] f32, or empty
-  TensorView y;        // [tokens, out] f32; rows may be strided; not x
+  TensorView x;          // [tokens, in] f32; rows may be strided
+  Weight weight;         // [out, in] f32, f16 or bf16
+  TensorView bias = {};  // [out] f32, or empty
+  TensorView y;          // [tokens, out] f32; rows may be strided; not x
 };
 
 // y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32. Few tokens run a memory-bound

@@ -9,7 +9,7 @@ struct RmsnormArgs {
   TensorView x;       // [tokens, dim] f32
   TensorView weight;  // [dim] f32
   float eps = 1e-5f;
-  TensorView y;       // [tokens, dim] f32; may be x
+  TensorView y;  // [tokens, dim] f32; may be x
 };
 
 // y[t,:] = x[t,:] * weight[:] / sqrt(mean(x[t,:]^2) + eps).
@@ -20,7 +20,7 @@ struct AddRmsnormArgs {
   TensorView residual;  // [tokens, dim] f32, updated: residual += x
   TensorView weight;    // [dim] f32
   float eps = 1e-5f;
-  TensorView y;         // [tokens, dim] f32; may be x, never residual
+  TensorView y;  // [tokens, dim] f32; may be x, never residual
 };
 
 // residual[t,:] += x[t,:];  y[t,:] = rmsnorm(residual[t,:]).

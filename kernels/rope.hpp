@@ -15,13 +15,13 @@ struct RopeAppendArgs {
   int q_heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  TensorView k_pages;    // [pages, kv_heads, page_size, head_dim] f32
-  TensorView v_pages;    // the same
+  TensorView k_pages;  // [pages, kv_heads, page_size, head_dim] f32
+  TensorView v_pages;  // the same
 };
 
 // For a head h and i < head_dim / 2 (Su et al. 2021, eq. 34, in the half-split order that Hugging
-// Face stores):  (h[i], h[i + d/2]) <- (h[i] cos a - h[i + d/2] sin a, h[i + d/2] cos a + h[i] sin a)
-// with a = position * inv_freq[i]. Rotated keys and plain values go to their slot.
+// Face stores):  (h[i], h[i + d/2]) <- (h[i] cos a - h[i + d/2] sin a, h[i + d/2] cos a + h[i] sin
+// a) with a = position * inv_freq[i]. Rotated keys and plain values go to their slot.
 void rope_append(const Exec& exec, const RopeAppendArgs& args);
 
 }  // namespace tutti

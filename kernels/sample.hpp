@@ -10,10 +10,10 @@ namespace tutti {
 
 // How a row is sampled. Applied in this order: temperature, top-k, top-p, min-p, draw.
 struct SampleRule {
-  float temperature = 1;   // 0: the largest logit, the smallest id among equals
-  int top_k = 0;           // keep the k largest; 0: all
-  float top_p = 1;         // keep the smallest set of largest probabilities that reaches top_p
-  float min_p = 0;         // keep probabilities of at least min_p times the largest
+  float temperature = 1;  // 0: the largest logit, the smallest id among equals
+  int top_k = 0;          // keep the k largest; 0: all
+  float top_p = 1;        // keep the smallest set of largest probabilities that reaches top_p
+  float min_p = 0;        // keep probabilities of at least min_p times the largest
   std::uint64_t seed = 0;
   std::uint64_t request = 0;
   std::uint64_t position = 0;

@@ -70,8 +70,8 @@ struct TensorView {
   TensorView column_slice(Range range) const {
     assert(dims == 2);
     TensorView view = *this;
-    view.data = static_cast<std::byte*>(data) +
-                static_cast<std::size_t>(range.begin) * size_of(dtype);
+    view.data =
+        static_cast<std::byte*>(data) + static_cast<std::size_t>(range.begin) * size_of(dtype);
     view.shape[1] = range.size();
     return view;
   }

@@ -25,8 +25,8 @@ struct ShardShape {
 // heads may repeat where there are more ranks than KV heads.
 struct RankShare {
   Range q_heads;
-  Range kv_heads;             // those that q_heads need
-  std::vector<int> kv_of_q;   // [q_heads.size()]: index within kv_heads of each local query head
+  Range kv_heads;            // those that q_heads need
+  std::vector<int> kv_of_q;  // [q_heads.size()]: index within kv_heads of each local query head
   Range ffn;
   Range vocabulary;
   Range layers;

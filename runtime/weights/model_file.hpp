@@ -14,26 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/dtype.hpp"
 #include "kernels/range.hpp"
 #include "runtime/weights/assets.hpp"
+#include "runtime/weights/tensor_info.hpp"
 
 namespace tutti {
-
-struct TensorInfo {
-  std::string name;                 // canonical: "layers.12.attention.q"
-  DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;  // 1-D or 2-D, row-major
-  std::string sha256;               // hex, of the stored bytes
-  std::string source_name;          // what the import source called it
-  std::int64_t block_rows = 1;      // rows per checked block
-
-  std::int64_t rows() const { return shape.at(0); }
-  std::int64_t row_elements() const { return shape.size() == 2 ? shape[1] : 1; }
-  std::int64_t elements() const { return rows() * row_elements(); }
-  std::size_t row_bytes() const { return static_cast<std::size_t>(row_elements()) * size_of(dtype); }
-  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
-};
 
 struct ModelIdentity {
   std::string name;
@@ -43,10 +28,11 @@ struct ModelIdentity {
   int format_version = 0;
   std::uint64_t parameters = 0;
   std::uint64_t weight_bytes = 0;
-  std::string dtype;        // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
+  std::string dtype;  // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
 };
 
-// What one rank reads, block by block. Called from several reader threads at once, on disjoint rows.
+// What one rank reads, block by block. Called from several reader threads at once, on disjoint
+// rows.
 using RowSink = std::function<void(std::int64_t first_row, std::span<const std::byte> rows)>;
 
 struct ReadOptions {
@@ -54,10 +40,18 @@ struct ReadOptions {
   int threads = 1;    // readers
 };
 
+struct OpenOptions {
+  // Re-hash config and tokenizer (a few MB) and the fingerprint over them and the stored digests of
+  // the tensors. Off for `verify`, which reports instead of refusing.
+  bool check = true;
+};
+
+struct ModelCatalog;  // runtime/weights/model_catalog.hpp: the metadata, stored digests included
+
 // Errors: ModelFileError, naming file, tensor, wanted and found.
 class ModelFile {
  public:
-  explicit ModelFile(const std::filesystem::path& path);
+  explicit ModelFile(const std::filesystem::path& path, const OpenOptions& options = {});
   ~ModelFile();
   ModelFile(ModelFile&&) noexcept;
   ModelFile& operator=(ModelFile&&) noexcept;
@@ -75,9 +69,12 @@ class ModelFile {
   const TensorInfo& require(const std::string& name, std::span<const std::int64_t> shape) const;
 
   // Reads rows [rows.begin, rows.end) in blocks. Whole blocks are read where `check` is set, and
-  // only the wanted rows are handed on. Thread-safe.
+  // only the wanted rows are handed on; with one thread in ascending order. Holds one block of
+  // memory per thread (about 4 MiB, or one row). Thread-safe.
   void read_rows(const TensorInfo& tensor, Range rows, const ReadOptions& options,
                  const RowSink& sink) const;
+
+  const ModelCatalog& catalog() const;
 
  private:
   struct Impl;
@@ -85,9 +82,11 @@ class ModelFile {
 };
 
 // `tutti inspect --verify`: one finding for each tensor, config or tokenizer entry whose digest
-// differs from what is stored, and for the fingerprint.
+// differs from what is stored, and for the fingerprint. Open the file with {.check = false}.
 struct VerifyFinding {
-  std::string what;  // "layers.3.attention.q"
+  // "layers.3.attention.q", "config/original", "tokenizer/tokenizer.json", "fingerprint", or
+  // "blocks/layers.3.attention.q rows 0..128" where only the XXH3 of good bytes is wrong
+  std::string what;
   std::string wanted;
   std::string found;
 };

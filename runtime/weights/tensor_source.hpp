@@ -22,6 +22,7 @@ struct SourceTensor {
   std::optional<DType> dtype;       // the plain type, or nothing where it is quantized
   std::vector<std::int64_t> shape;  // row-major; GGUF's reversed order already undone
   std::uint64_t bytes = 0;          // in the source
+  bool readable = true;             // false: an encoding that read_rows refuses (I64, IQ2_XXS)
 
   std::int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
   std::int64_t row_elements() const;  // product of the other dimensions
@@ -35,7 +36,7 @@ class TensorSource {
   // "general.architecture", "llama.block_count", …).
   virtual const nlohmann::json& config() const = 0;
   virtual const TokenizerAssets& tokenizer() const = 0;
-  virtual std::string format() const = 0;  // "safetensors" or "gguf"
+  virtual std::string format() const = 0;        // "safetensors" or "gguf"
   virtual std::string default_name() const = 0;  // model name from metadata or the path
   // Rows [rows.begin, rows.end) as `dtype`, dense, into dst. Dequantises or converts as needed;
   // a copy where the dtype is the source's. Thread-safe.

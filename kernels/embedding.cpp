@@ -1,0 +1,64 @@
+#include "kernels/embedding.hpp"
+
+#include <cstring>
+
+#include "kernels/check.hpp"
+#include "kernels/simd.hpp"
+
+namespace tutti {
+namespace {
+
+// to[i] = from[i], widened.
+template <typename T>
+struct Widen {
+  template <int W>
+  static TUTTI_INLINE void run(const T* from, float* to, std::int64_t n) {
+    std::int64_t i = 0;
+    for (; i + W <= n; i += W) {
+      simd::F32<W> v;
+      simd::load_wide<W>(v, from + i);
+      simd::store(to + i, v);
+    }
+    for (; i < n; ++i) {
+      to[i] = to_float(from[i]);
+    }
+  }
+};
+
+template <typename T>
+void embedding_host(const Exec& exec, const EmbeddingArgs& args) {
+  const std::int64_t tokens = args.ids.rows();
+  const std::int64_t hidden = args.table.in();
+  const auto* ids = static_cast<const std::int32_t*>(args.ids.data);
+  const int threads = threads_for(exec, tokens * hidden);
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int64_t row = ids[t * args.ids.row_stride] - args.first_row;
+    float* y = args.y.row<float>(t);
+    if (row >= 0 && row < args.table.out()) {
+      multiversion<Widen<T>>(static_cast<const T*>(args.table.matrix.template row<T>(row)), y,
+                             hidden);
+    } else {
+      std::memset(y, 0, static_cast<std::size_t>(hidden) * sizeof(float));
+    }
+  }
+}
+
+}  // namespace
+
+void embedding(const Exec& exec, const EmbeddingArgs& args) {
+  check_host(exec, "embedding");
+  check_view(exec, "embedding", "ids", args.ids, DType::i32, {kAnyExtent});
+  check_weight(exec, "embedding", args.table.matrix, kAnyExtent, kAnyExtent);
+  check_view(exec, "embedding", "y", args.y, DType::f32, {args.ids.rows(), args.table.in()});
+  switch (args.table.matrix.dtype) {
+    case DType::f16:
+      return embedding_host<f16>(exec, args);
+    case DType::bf16:
+      return embedding_host<bf16>(exec, args);
+    default:
+      return embedding_host<float>(exec, args);
+  }
+}
+
+}  // namespace tutti

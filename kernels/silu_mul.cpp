@@ -1,0 +1,56 @@
+#include "kernels/silu_mul.hpp"
+
+#include "kernels/check.hpp"
+#include "kernels/simd.hpp"
+
+namespace tutti {
+namespace {
+
+struct SiluMulRow {
+  template <int W>
+  static TUTTI_INLINE void run(const float* gate, const float* up, float* y, std::int64_t columns) {
+    using F = simd::F32<W>;
+    F g;
+    F u;
+    std::int64_t c = 0;
+    for (; c + W <= columns; c += W) {
+      simd::load(g, gate + c);
+      simd::load(u, up + c);
+      simd::store(y + c, product<W>(g, u));
+    }
+    if (c < columns) {
+      simd::load_wide_tail<W>(g, gate + c, columns - c);
+      simd::load_wide_tail<W>(u, up + c, columns - c);
+      float tail[W];
+      simd::store(tail, product<W>(g, u));
+      std::memcpy(y + c, tail, static_cast<std::size_t>(columns - c) * sizeof(float));
+    }
+  }
+
+ private:
+  template <int W>
+  static TUTTI_INLINE simd::F32<W>& product(simd::F32<W>& g, const simd::F32<W>& u) {
+    simd::F32<W> e = -g;
+    simd::exp<W>(e);
+    g = g / (1.0f + e) * u;
+    return g;
+  }
+};
+
+}  // namespace
+
+void silu_mul(const Exec& exec, const SiluMulArgs& args) {
+  check_host(exec, "silu_mul");
+  check_view(exec, "silu_mul", "y", args.y, DType::f32, {kAnyExtent, kAnyExtent});
+  const std::int64_t tokens = args.y.rows();
+  const std::int64_t columns = args.y.shape[1];
+  check_view(exec, "silu_mul", "gate_up", args.gate_up, DType::f32, {tokens, 2 * columns});
+  const int threads = threads_for(exec, tokens * columns * 2);
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const float* gate = args.gate_up.row<float>(t);
+    multiversion<SiluMulRow>(gate, gate + columns, args.y.row<float>(t), columns);
+  }
+}
+
+}  // namespace tutti

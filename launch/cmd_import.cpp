@@ -1,0 +1,163 @@
+// tutti import: a Hugging Face folder or a GGUF file becomes one model file.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "launch/commands.hpp"
+#include "launch/identity_banner.hpp"
+#include "launch/output.hpp"
+#include "launch/progress.hpp"
+#include "launch/threads.hpp"
+#include "launch/together.hpp"
+#include "models/registry.hpp"
+#include "runtime/comm/mpi_control_plane.hpp"
+#include "runtime/weights/import.hpp"
+#include "runtime/weights/model_file.hpp"
+
+namespace tutti {
+namespace {
+
+struct ImportCommand {
+  std::string source;
+  std::filesystem::path out;
+  std::optional<DType> dtype;
+  std::string name;
+  ImportOptions options;
+  std::string progress;
+  bool quiet = false;
+  bool json = false;
+};
+
+CommandSpec import_spec() {
+  return {
+      .name = "import",
+      .summary = "Make a model file from a Hugging Face folder or a GGUF file",
+      .synopsis = "SOURCE -o MODEL.h5 [options]",
+      .text =
+          "SOURCE is a folder with config.json, *.safetensors and a tokenizer, or a .gguf "
+          "file, whose\nquantized tensors are widened. The file appears under its name "
+          "when it is complete.\nUnder mpirun rank 0 does the work alone.",
+      .groups = {{.title = "Import",
+                  .options =
+                      {
+                          {.name = "output",
+                           .short_name = 'o',
+                           .value = "MODEL.h5",
+                           .help = "The file to write"},
+                          {.name = "dtype",
+                           .value = "f32|f16|bf16",
+                           .help = "Type of the weights (default: the source's, bf16 where it is "
+                                   "quantized)"},
+                          {.name = "name",
+                           .value = "NAME",
+                           .help = "Name of the model (default: what the source says)"},
+                          {.name = "force", .value = "", .help = "Replace an output that exists"},
+                          {.name = "threads",
+                           .value = "N",
+                           .help = "Threads (default: the CPUs that this process may use)"},
+                          {.name = "json",
+                           .value = "",
+                           .help = "Report on standard output as one JSON object"},
+                      }},
+                 {.title = "Messages on standard error",
+                  .options =
+                      {
+                          {.name = "quiet",
+                           .short_name = 'q',
+                           .value = "",
+                           .help = "Only warnings and errors"},
+                          {.name = "progress",
+                           .value = "auto|bar|lines|none",
+                           .help = "How progress is shown; auto: a bar for a person, lines in a "
+                                   "log",
+                           .fallback = "auto"},
+                      }}},
+      .operands = {"SOURCE"},
+      .examples = {"tutti import SmolLM2-135M-Instruct.gguf -o smollm2.h5",
+                   "tutti import ~/models/Llama-3.1-8B -o llama.h5 --dtype bf16 --threads 16"}};
+}
+
+ImportCommand import_options(const ParsedOptions& parsed) {
+  static const std::vector<std::string> kTypes = {"f32", "f16", "bf16"};
+  static const std::vector<std::string> kStyles = {"auto", "bar", "lines", "none"};
+  ImportCommand command{.source = parsed.text("SOURCE"),
+                        .out = parsed.text("output"),
+                        .dtype = {},
+                        .name = parsed.given("name") ? parsed.text("name") : std::string(),
+                        .options = {},
+                        .progress = parsed.choice("progress", kStyles),
+                        .quiet = parsed.flag("quiet"),
+                        .json = parsed.flag("json")};
+  if (parsed.given("dtype")) {
+    command.dtype = dtype_from_name(parsed.choice("dtype", kTypes));
+  }
+  command.options.overwrite = parsed.flag("force");
+  command.options.threads = parsed.given("threads")
+                                ? static_cast<int>(parsed.integer("threads", 1, 4096))
+                                : static_cast<int>(allowed_cpus().size());
+  return command;
+}
+
+std::string report_json(const ImportReport& report, const ImportCommand& command,
+                        const ModelIdentity& identity) {
+  const nlohmann::json object = {
+      {"output", command.out.string()},    {"name", identity.name},
+      {"fingerprint", report.fingerprint}, {"dtype", identity.dtype},
+      {"parameters", identity.parameters}, {"weight_bytes", report.bytes},
+      {"seconds", report.seconds}};
+  return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void import_one(ImportCommand command) {
+  // Before any of the source is read: the answer would come too late else.
+  if (!command.options.overwrite && std::filesystem::exists(command.out)) {
+    throw ConfigError(fmt::format("{} exists: wanted a new file, or --force to replace it",
+                                  command.out.string()));
+  }
+  const std::unique_ptr<TensorSource> source = open_source(command.source);
+  ImportJob job = make_import_job(*source, command.source, command.dtype);
+  if (!command.name.empty()) {
+    job.name = command.name;
+  }
+  const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
+  Progress progress(progress_style(command.progress, person, command.quiet), "importing", 0);
+  command.options.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    progress.set(done, total);
+  };
+  const ImportReport report = import_model(*source, job, command.out, command.options);
+  progress.finish();
+  const ModelIdentity identity = ModelFile(command.out).identity();
+  if (command.json) {
+    write_result(report_json(report, command, identity));
+    return;
+  }
+  write_result(fmt::format(
+      "{}: {}, {} parameters, {}\nfingerprint {}\n{} of weights in {}, {:.2f} GB/s\n",
+      command.out.string(), identity.name, human_count(identity.parameters), identity.dtype,
+      report.fingerprint, human_bytes(report.bytes), human_duration(report.seconds),
+      report.seconds > 0 ? static_cast<double>(report.bytes) / report.seconds / 1e9 : 0));
+}
+
+ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
+  const ImportCommand command = import_options(parsed);
+  MpiControlPlane control(mpi.world());
+  if (mpi.rank() == 0 && mpi.size() > 1 && !command.quiet) {
+    fmt::print(stderr, "tutti: an import is the work of one rank: {} wait for it\n",
+               mpi.size() - 1);
+  }
+  together(control, mpi.host(), [&] {
+    if (mpi.rank() == 0) {
+      import_one(command);
+    }
+  });
+  return ExitCode::fine;
+}
+
+}  // namespace
+
+Command import_command() {
+  return {.spec = import_spec(), .run = run};
+}
+
+}  // namespace tutti

@@ -1,0 +1,82 @@
+#include "launch/together.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace tutti {
+namespace {
+
+std::vector<std::byte> bytes_of(const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+Failure joint_failure(const std::vector<RankFailure>& failures, int ranks) {
+  const RankFailure& first = failures.front();
+  const bool alike_everywhere =
+      static_cast<int>(failures.size()) == ranks &&
+      std::all_of(failures.begin(), failures.end(),
+                  [&](const RankFailure& f) { return f.failure.message == first.failure.message; });
+  if (alike_everywhere) {
+    return first.failure;
+  }
+  constexpr std::size_t kNamed = 4;
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < std::min(kNamed, failures.size()); ++i) {
+    parts.push_back(fmt::format("rank {} of {} on {}: {}", failures[i].rank, ranks,
+                                failures[i].host, failures[i].failure.message));
+  }
+  if (failures.size() > kNamed) {
+    parts.push_back(fmt::format("and {} ranks more", failures.size() - kNamed));
+  }
+  return {first.failure.code, fmt::format("{}", fmt::join(parts, "\n  "))};
+}
+
+void together(ControlPlane& control, const std::string& host, const std::function<void()>& work) {
+  nlohmann::json mine = nlohmann::json::object();
+  try {
+    work();
+  } catch (...) {
+    const Failure failure = failure_of(std::current_exception());
+    mine = {{"code", static_cast<int>(failure.code)}, {"message", failure.message}, {"host", host}};
+  }
+  using json = nlohmann::json;
+  const auto all =
+      control.all_gather(bytes_of(mine.dump(-1, ' ', false, json::error_handler_t::replace)));
+  std::vector<RankFailure> failures;
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    const auto* begin = reinterpret_cast<const char*>(all[rank].data());
+    const json found = json::parse(begin, begin + all[rank].size());
+    if (!found.empty()) {
+      failures.push_back({.rank = static_cast<int>(rank),
+                          .host = found["host"],
+                          .failure = {static_cast<ExitCode>(found["code"].get<int>()),
+                                      found["message"].get<std::string>()}});
+    }
+  }
+  if (!failures.empty()) {
+    throw AgreedFailure(joint_failure(failures, control.size()));
+  }
+}
+
+void alike(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    throw AgreedFailure(failure_of(std::current_exception()));
+  }
+}
+
+std::int64_t from_root(ControlPlane& control, std::int64_t number) {
+  std::vector<std::byte> bytes(sizeof number);
+  std::memcpy(bytes.data(), &number, sizeof number);
+  control.broadcast(bytes, 0);
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
+
+}  // namespace tutti

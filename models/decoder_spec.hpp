@@ -1,0 +1,36 @@
+// The resolved architecture of a decoder: what `/config` of a model file says in canonical names.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "runtime/layers/rotary.hpp"
+#include "runtime/shard/shard_plan.hpp"
+
+namespace tutti {
+
+struct DecoderSpec {
+  std::string architecture;  // family name: "llama"
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t q_heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t ffn = 0;
+  std::int64_t vocabulary = 0;
+  std::int64_t context_length = 0;
+  double norm_eps = 1e-5;
+  double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  bool tied_head = false;
+
+  ShardShape shard_shape() const;
+  nlohmann::json to_json() const;
+  // Errors: ModelFileError, naming the field and what is wrong with it.
+  static DecoderSpec from_json(const nlohmann::json& config);
+
+  friend bool operator==(const DecoderSpec&, const DecoderSpec&) = default;
+};
+
+}  // namespace tutti

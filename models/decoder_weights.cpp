@@ -1,0 +1,93 @@
+#include "models/decoder_weights.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <vector>
+
+#include "kernels/error.hpp"
+
+namespace tutti {
+namespace {
+
+// A matrix stored [rows_in_all, columns], of which this rank wants some rows.
+struct Part {
+  std::string name;
+  std::int64_t rows_in_all = 0;
+  Range rows;
+};
+
+// The parts' rows below each other, all of one type.
+Tensor load_stacked(const WeightSource& source, Place place, const std::vector<Part>& parts,
+                    std::int64_t columns) {
+  const auto shape = [columns](const Part& part) {
+    return std::array<std::int64_t, 2>{part.rows_in_all, columns};
+  };
+  const DType dtype = source.dtype(parts.front().name, shape(parts.front()));
+  std::int64_t rows = 0;
+  for (const Part& part : parts) {
+    const DType found = source.dtype(part.name, shape(part));
+    if (found != dtype) {
+      throw ModelFileError(
+          fmt::format("{} is {}, but {} beside it is {}: one product of the two "
+                      "wants one type (import with --dtype)",
+                      part.name, name_of(found), parts.front().name, name_of(dtype)));
+    }
+    rows += part.rows.size();
+  }
+  Tensor tensor(place, dtype, {rows, columns}, parts.front().name);
+  std::int64_t at = 0;
+  for (const Part& part : parts) {
+    load_rows(source, part.name, shape(part), part.rows,
+              tensor.view().row_slice({at, at + part.rows.size()}));
+    at += part.rows.size();
+  }
+  return tensor;
+}
+
+}  // namespace
+
+Range head_rows(Range heads, const DecoderSpec& spec) {
+  return {heads.begin * spec.head_dim, heads.end * spec.head_dim};
+}
+
+Tensor load_table(const WeightSource& source, Place place, const std::string& name,
+                  const DecoderSpec& spec, Range rows) {
+  return load_stacked(source, place, {{name, spec.vocabulary, rows}}, spec.hidden);
+}
+
+Tensor load_norm(const WeightSource& source, Place place, const std::string& name,
+                 std::int64_t size) {
+  Tensor tensor(place, DType::f32, {size}, name);
+  load_vector(source, name, tensor.view());
+  return tensor;
+}
+
+Tensor load_qkv(const WeightSource& source, Place place, const std::string& layer,
+                const DecoderSpec& spec, const RankShare& share) {
+  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
+  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
+  return load_stacked(source, place,
+                      {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
+                       {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
+                       {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}},
+                      spec.hidden);
+}
+
+Tensor load_gate_up(const WeightSource& source, Place place, const std::string& layer,
+                    const DecoderSpec& spec, const RankShare& share) {
+  return load_stacked(
+      source, place,
+      {{layer + "mlp.gate", spec.ffn, share.ffn}, {layer + "mlp.up", spec.ffn, share.ffn}},
+      spec.hidden);
+}
+
+Tensor load_row_parallel(const WeightSource& source, Place place, const std::string& name,
+                         std::int64_t in, Range rows, std::int64_t out) {
+  const std::array<std::int64_t, 2> shape{in, out};
+  Tensor tensor(place, source.dtype(name, shape), {out, rows.size()}, name);
+  load_transposed(source, name, shape, rows, tensor.view());
+  return tensor;
+}
+
+}  // namespace tutti

@@ -1,0 +1,196 @@
+// From a source's own names and configuration to the canonical ones.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "kernels/error.hpp"
+#include "models/config_reader.hpp"
+#include "models/family.hpp"
+#include "models/registry.hpp"
+#include "runtime/text/tokenizer.hpp"
+
+namespace tutti {
+namespace {
+
+using nlohmann::json;
+
+std::string known_architectures() {
+  std::vector<std::string> names;
+  for (const Family* family : families()) {
+    names.insert(names.end(), family->hf_architectures.begin(), family->hf_architectures.end());
+    names.push_back(fmt::format("{} (GGUF)", family->gguf_architecture));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// What the source calls its architecture.
+std::string architecture_of(const TensorSource& source) {
+  const json& config = source.config();
+  if (source.format() == "gguf") {
+    return ConfigReader(config, "GGUF metadata").text("general.architecture", "");
+  }
+  const auto names = config.find("architectures");
+  if (names == config.end() || !names->is_array() || names->empty() ||
+      !names->front().is_string()) {
+    throw ModelFileError("config.json: field 'architectures' is missing or names none");
+  }
+  return names->front().get<std::string>();
+}
+
+const Family& family_of(const TensorSource& source) {
+  const std::string wanted = architecture_of(source);
+  for (const Family* family : families()) {
+    const auto hf = family->hf_architectures;
+    const bool known = source.format() == "gguf"
+                           ? family->gguf_architecture == wanted
+                           : std::find(hf.begin(), hf.end(), wanted) != hf.end();
+    if (known) {
+      return *family;
+    }
+  }
+  throw ModelFileError(
+      fmt::format("architecture '{}' is not known; known are {}", wanted, known_architectures()));
+}
+
+// The shape that a canonical tensor has in a source (always [out, in] there).
+std::vector<std::int64_t> source_shape(std::string_view name, const DecoderSpec& spec) {
+  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
+  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
+  if (name.ends_with("norm")) {
+    return {spec.hidden};
+  }
+  if (name == "embedding" || name == "head") {
+    return {spec.vocabulary, spec.hidden};
+  }
+  if (name.ends_with(".q")) {
+    return {q_rows, spec.hidden};
+  }
+  if (name.ends_with(".k") || name.ends_with(".v")) {
+    return {kv_rows, spec.hidden};
+  }
+  if (name.ends_with(".o")) {
+    return {spec.hidden, q_rows};
+  }
+  return name.ends_with(".down") ? std::vector{spec.hidden, spec.ffn}
+                                 : std::vector{spec.ffn, spec.hidden};
+}
+
+DType stored_dtype(const SourceTensor& tensor, std::optional<DType> wanted) {
+  const DType own = tensor.dtype.value_or(DType::bf16);
+  if (tensor.shape.size() == 1 && own == DType::f32) {
+    return own;  // norms are a few kilobytes; rounding them gains nothing
+  }
+  return wanted.value_or(own);
+}
+
+class JobBuilder {
+ public:
+  JobBuilder(const TensorSource& source, const Family& family, const DecoderSpec& spec,
+             std::optional<DType> dtype)
+      : source_(source), family_(family), spec_(spec), dtype_(dtype) {}
+
+  std::vector<ImportTensor> tensors() {
+    for (const TensorRule& rule : family_.tensors) {
+      const bool per_layer = rule.name.find("{}") != std::string_view::npos;
+      for (std::int64_t layer = 0; layer < (per_layer ? spec_.layers : 1); ++layer) {
+        add(rule, layer);
+      }
+    }
+    refuse_unread();
+    return std::move(tensors_);
+  }
+
+ private:
+  void add(const TensorRule& rule, std::int64_t layer) {
+    if (rule.name == "head" && spec_.tied_head) {
+      return;
+    }
+    const bool gguf = source_.format() == "gguf";
+    const auto named = [layer](std::string_view pattern) {
+      return fmt::format(fmt::runtime(pattern), layer);
+    };
+    const std::string name = named(rule.name);
+    const std::string source_name = named(gguf ? rule.gguf : rule.hf);
+    const SourceTensor* tensor = find_tensor(source_, source_name);
+    if (tensor == nullptr) {
+      throw ModelFileError(fmt::format("the source lacks tensor '{}' (for {})", source_name, name));
+    }
+    const std::vector<std::int64_t> wanted = source_shape(name, spec_);
+    if (tensor->shape != wanted) {
+      throw ModelFileError(fmt::format("tensor '{}' is [{}], the configuration wants [{}]",
+                                       source_name, fmt::join(tensor->shape, ", "),
+                                       fmt::join(wanted, ", ")));
+    }
+    int heads = 0;
+    if (gguf && rule.rotary != TensorRule::Rotary::none) {
+      heads =
+          static_cast<int>(rule.rotary == TensorRule::Rotary::q ? spec_.q_heads : spec_.kv_heads);
+    }
+    read_.insert(source_name);
+    tensors_.push_back({.name = name,
+                        .source_name = source_name,
+                        .dtype = stored_dtype(*tensor, dtype_),
+                        .transpose = rule.row_parallel,
+                        .interleaved_heads = heads});
+  }
+
+  // A tensor that nobody reads may be a bias that would change the answers.
+  void refuse_unread() const {
+    static const std::set<std::string, std::less<>> kHarmless{"rope_freqs.weight",
+                                                              "lm_head.weight"};
+    for (const SourceTensor& tensor : source_.tensors()) {
+      if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) &&
+          !tensor.name.ends_with("rotary_emb.inv_freq")) {
+        throw ModelFileError(
+            fmt::format("the source holds tensor '{}', for which family {} has no use: its answers "
+                        "would differ",
+                        tensor.name, family_.name));
+      }
+    }
+  }
+
+  const TensorSource& source_;
+  const Family& family_;
+  const DecoderSpec& spec_;
+  std::optional<DType> dtype_;
+  std::vector<ImportTensor> tensors_;
+  std::set<std::string, std::less<>> read_;
+};
+
+void check_vocabulary(const TokenizerAssets& assets, const DecoderSpec& spec) {
+  if (assets.empty()) {
+    return;
+  }
+  const std::int64_t found = make_tokenizer(assets)->vocabulary_size();
+  if (found > spec.vocabulary) {
+    throw ModelFileError(fmt::format(
+        "the tokenizer has {} ids, the configuration has a vocabulary of {}: they do not belong "
+        "together",
+        found, spec.vocabulary));
+  }
+}
+
+}  // namespace
+
+ImportJob make_import_job(const TensorSource& source, const std::string& path,
+                          std::optional<DType> dtype) {
+  const Family& family = family_of(source);
+  if (source.format() != "gguf") {
+    ConfigReader(source.config(), "config.json").only("quantization_config", nullptr);
+  }
+  DecoderSpec spec = source.format() == "gguf" ? family.from_gguf(source.config(), source)
+                                               : family.from_hf(source.config(), source);
+  spec.architecture = family.name;
+  const json config = spec.to_json();
+  DecoderSpec::from_json(config);  // refuses what no model file may say
+  check_vocabulary(source.tokenizer(), spec);
+  return {.name = source.default_name(),
+          .source = path,
+          .config = config,
+          .original_config = source.config().dump(2),
+          .tokenizer = source.tokenizer(),
+          .tensors = JobBuilder(source, family, spec, dtype).tensors()};
+}
+
+}  // namespace tutti

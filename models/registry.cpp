@@ -1,0 +1,29 @@
+#include "models/registry.hpp"
+
+#include <array>
+
+#include "models/decoder.hpp"
+#include "models/family.hpp"
+
+namespace tutti {
+
+std::span<const Family* const> families() {
+  static constexpr std::array<const Family*, 1> kKnown{&kLlama};
+  return kKnown;
+}
+
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const Family* family : families()) {
+    names.emplace_back(family->name);
+  }
+  return names;
+}
+
+std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec,
+                                  Communicator& group, const WeightSource& source,
+                                  const ModelLimits& limits) {
+  return std::make_unique<Decoder>(spec, plan, exec, group, source, limits);
+}
+
+}  // namespace tutti

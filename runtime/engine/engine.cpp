@@ -1,0 +1,206 @@
+#include "runtime/engine/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/error.hpp"
+
+namespace tutti {
+namespace {
+
+SchedulerLimits limits_of(const Model& model, const KvCache& cache) {
+  return {.max_step_tokens = model.max_step_tokens(),
+          .max_running = std::min(model.max_logit_rows(), model.max_step_tokens()),
+          .page_size = cache.layout().page_size};
+}
+
+void check_prompt(const Request& request, const Model& model) {
+  const auto length = static_cast<std::int64_t>(request.prompt.size());
+  if (length == 0) {
+    throw ConfigError(fmt::format("the prompt of request {} is empty", request.id));
+  }
+  if (length >= model.context_length()) {
+    throw ConfigError(fmt::format(
+        "the prompt of request {} is {} tokens long, the model's context is {} tokens and the "
+        "answer needs room too: shorten the prompt",
+        request.id, length, model.context_length()));
+  }
+  for (const TokenId id : request.prompt) {
+    if (id < 0 || id >= model.vocabulary()) {
+      throw ConfigError(
+          fmt::format("the prompt of request {} holds token id {}, the model's "
+                      "vocabulary has {} rows: tokenizer and model do not fit",
+                      request.id, id, model.vocabulary()));
+    }
+  }
+}
+
+bool ends_answer(TokenId id, const Request& request, const Tokenizer& tokenizer) {
+  const auto holds = [id](const std::vector<TokenId>& ids) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  return (!request.options.ignore_eos && holds(tokenizer.special().eos)) ||
+         holds(request.options.stop_ids);
+}
+
+}  // namespace
+
+Engine::Engine(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache,
+               const Tokenizer& tokenizer)
+    : exec_(exec),
+      control_(control),
+      model_(model),
+      cache_(cache),
+      tokenizer_(tokenizer),
+      scheduler_(limits_of(model, cache), cache.pages()) {}
+
+Engine::~Engine() = default;
+
+void Engine::submit(const Request& request) {
+  check_prompt(request, model_);
+  const auto prompt = static_cast<int>(request.prompt.size());
+  const auto room = static_cast<int>(model_.context_length()) - prompt;
+  const int max_new = std::min(request.options.max_tokens, room);
+  scheduler_.add(request.id, prompt, max_new);
+  sequences_.emplace(request.id, Sequence{.request = request,
+                                          .tokens = request.prompt,
+                                          .text = AnswerText(tokenizer_, request.options.stop),
+                                          .max_new_tokens = max_new});
+}
+
+void Engine::cancel(std::uint64_t request) {
+  const auto found = sequences_.find(request);
+  if (found != sequences_.end()) {
+    found->second.cancelled = true;
+  }
+}
+
+bool Engine::idle() const {
+  return scheduler_.idle();
+}
+
+void Engine::step(const TokenSink& sink) {
+  drop_cancelled(sink);
+  const ScheduledStep step = scheduler_.next();
+  if (step.empty()) {
+    return;
+  }
+  const StepPlan plan = plan_of(step);
+  std::vector<std::byte> bytes = plan.to_bytes();
+  control_.broadcast(bytes, 0);
+  publish(step, model_.forward(exec_, plan, cache_), sink);
+}
+
+void Engine::run_until_idle(const TokenSink& sink) {
+  while (!idle()) {
+    step(sink);
+  }
+}
+
+void Engine::stop() {
+  std::vector<std::byte> bytes = StepPlan().to_bytes();
+  control_.broadcast(bytes, 0);
+}
+
+StepPlan Engine::plan_of(const ScheduledStep& step) const {
+  const int page_size = cache_.layout().page_size;
+  StepPlan plan;
+  plan.query_begin.push_back(0);
+  for (const ScheduledChunk& chunk : step) {
+    plan.max_blocks =
+        std::max(plan.max_blocks, (chunk.first + chunk.count + page_size - 1) / page_size);
+  }
+  for (const ScheduledChunk& chunk : step) {
+    const Sequence& sequence = sequences_.at(chunk.id);
+    const std::vector<PageId>& pages = scheduler_.pages(chunk.id);
+    for (int position = chunk.first; position < chunk.first + chunk.count; ++position) {
+      plan.token_ids.push_back(sequence.tokens[static_cast<std::size_t>(position)]);
+      plan.positions.push_back(position);
+      plan.slots.push_back(pages[static_cast<std::size_t>(position / page_size)] * page_size +
+                           position % page_size);
+    }
+    plan.query_begin.push_back(plan.tokens());
+    plan.context_length.push_back(chunk.first + chunk.count);
+    for (int block = 0; block < plan.max_blocks; ++block) {
+      const auto index = static_cast<std::size_t>(block);
+      plan.block_table.push_back(index < pages.size() ? pages[index] : 0);
+    }
+    if (chunk.samples) {
+      plan.logit_rows.push_back(plan.tokens() - 1);
+    }
+  }
+  return plan;
+}
+
+void Engine::drop_cancelled(const TokenSink& sink) {
+  for (auto it = sequences_.begin(); it != sequences_.end();) {
+    if (!it->second.cancelled) {
+      ++it;
+      continue;
+    }
+    const std::uint64_t id = it->first;
+    const std::string text = it->second.text.finish();
+    it = sequences_.erase(it);
+    scheduler_.finish(id);
+    sink({.request = id, .text = text, .finish = FinishReason::cancelled});
+  }
+}
+
+void Engine::publish(const ScheduledStep& step, const TensorView& logits, const TokenSink& sink) {
+  std::int64_t row = 0;
+  for (const ScheduledChunk& chunk : step) {
+    if (!chunk.samples) {
+      continue;
+    }
+    Sequence& sequence = sequences_.at(chunk.id);
+    SampledToken sampled =
+        sample_token(exec_, logits.row_slice({row, row + 1}), sequence.request, sequence.tokens);
+    ++row;
+    const TokenEvent event = extend(sequence, std::move(sampled));
+    if (event.finish) {
+      scheduler_.finish(chunk.id);
+      sequences_.erase(chunk.id);
+    } else {
+      scheduler_.append(chunk.id);
+    }
+    sink(event);
+  }
+}
+
+TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
+  sequence.tokens.push_back(sampled.id);
+  TokenEvent event{.request = sequence.request.id,
+                   .token = sampled.id,
+                   .logprob = sampled.logprob,
+                   .top = std::move(sampled.top)};
+  if (ends_answer(sampled.id, sequence.request, tokenizer_)) {
+    event.finish = FinishReason::stop;
+  } else {
+    event.text = sequence.text.push(sampled.id);
+    if (sequence.text.stopped()) {
+      event.finish = FinishReason::stop;
+    } else if (sequence.new_tokens() >= sequence.max_new_tokens) {
+      event.finish = FinishReason::length;
+    }
+  }
+  if (event.finish) {
+    event.text += sequence.text.finish();
+  }
+  return event;
+}
+
+void follow(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache) {
+  for (;;) {
+    std::vector<std::byte> bytes;
+    control.broadcast(bytes, 0);
+    const StepPlan plan = StepPlan::from_bytes(bytes);
+    if (plan.stop()) {
+      return;
+    }
+    model.forward(exec, plan, cache);
+  }
+}
+
+}  // namespace tutti

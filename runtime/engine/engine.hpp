@@ -1,0 +1,66 @@
+// The loop of one group of ranks: plan, broadcast, forward, sample, publish.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "runtime/cache/kv_cache.hpp"
+#include "runtime/comm/communicator.hpp"
+#include "runtime/engine/model.hpp"
+#include "runtime/engine/request.hpp"
+#include "runtime/engine/sampler.hpp"
+#include "runtime/engine/scheduler.hpp"
+#include "runtime/engine/sequence.hpp"
+
+namespace tutti {
+
+// Hears every token as it is sampled, on the thread that calls step().
+using TokenSink = std::function<void(const TokenEvent&)>;
+
+// Rank 0's side. The other ranks of the group run `follow` meanwhile.
+class Engine {
+ public:
+  // Borrows everything; the model and the cache must outlive it.
+  Engine(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache,
+         const Tokenizer& tokenizer);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Errors: ConfigError where the prompt is empty, leaves no room for an answer in the model's
+  // context, holds ids outside the vocabulary, or could never fit the KV cache (CapacityError).
+  // max_tokens is cut to what the context leaves.
+  void submit(const Request& request);
+  // Ends a request at the next step, whose sink hears FinishReason::cancelled without a token.
+  void cancel(std::uint64_t request);
+
+  bool idle() const;
+  // Collective: one step of the whole group. Does nothing when idle.
+  void step(const TokenSink& sink);
+  void run_until_idle(const TokenSink& sink);
+
+  // Collective: releases the ranks that run `follow`. The engine takes no more steps.
+  void stop();
+
+ private:
+  void drop_cancelled(const TokenSink& sink);
+  TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
+  void publish(const ScheduledStep& step, const TensorView& logits, const TokenSink& sink);
+  StepPlan plan_of(const ScheduledStep& step) const;
+
+  Exec exec_;
+  ControlPlane& control_;
+  Model& model_;
+  KvCache& cache_;
+  const Tokenizer& tokenizer_;
+  Scheduler scheduler_;
+  std::map<std::uint64_t, Sequence> sequences_;
+};
+
+// The other ranks' side: runs the plans that rank 0 broadcasts until it stops.
+void follow(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache);
+
+}  // namespace tutti

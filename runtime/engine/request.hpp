@@ -1,0 +1,64 @@
+// What a user asks of the engine, and what comes back token by token.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/text/tokenizer.hpp"
+
+namespace tutti {
+
+struct SamplingOptions {
+  double temperature = 0;  // 0: greedy
+  int top_k = 0;           // 0: all
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;  // Keskar et al. 2019, eq. 4.1, over prompt and answer
+  std::uint64_t seed = 0;
+  int max_tokens = 128;
+  bool ignore_eos = false;
+  std::vector<TokenId> stop_ids;  // besides the tokenizer's own ends
+  std::vector<std::string> stop;  // the answer ends before the first of these
+  std::optional<int> logprobs;    // alternatives to report for each token, besides the chosen one
+};
+
+struct Request {
+  std::uint64_t id = 0;  // part of the random draw: equal ids and seeds give equal answers
+  std::vector<TokenId> prompt;
+  SamplingOptions options;
+};
+
+enum class FinishReason : std::uint8_t { stop, length, cancelled };
+
+constexpr std::string_view name_of(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+  }
+  return "?";
+}
+
+struct TokenLogprob {
+  TokenId id = 0;
+  float logprob =
+      0;  // natural logarithm, of the model's own distribution (before any sampling rule)
+};
+
+// One sampled token. The token that ended an answer is reported too; its text is not.
+struct TokenEvent {
+  std::uint64_t request = 0;
+  TokenId token = -1;  // -1: none, the request was cancelled
+  std::string text;    // characters that became complete with it, stop strings withheld
+  std::optional<float> logprob;
+  std::vector<TokenLogprob> top;  // logprobs of them, the likeliest first
+  std::optional<FinishReason> finish;
+};
+
+}  // namespace tutti

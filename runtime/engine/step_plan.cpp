@@ -1,0 +1,57 @@
+#include "runtime/engine/step_plan.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "kernels/error.hpp"
+
+namespace tutti {
+namespace {
+
+template <typename Plan>
+auto arrays_of(Plan& plan) {
+  return std::array{&plan.token_ids,      &plan.positions,   &plan.slots,     &plan.query_begin,
+                    &plan.context_length, &plan.block_table, &plan.logit_rows};
+}
+
+}  // namespace
+
+// Layout: max_blocks, the length of each array, then the arrays; all i32.
+std::vector<std::byte> StepPlan::to_bytes() const {
+  std::vector<std::int32_t> words{max_blocks};
+  for (const auto* array : arrays_of(*this)) {
+    words.push_back(static_cast<std::int32_t>(array->size()));
+  }
+  for (const auto* array : arrays_of(*this)) {
+    words.insert(words.end(), array->begin(), array->end());
+  }
+  std::vector<std::byte> bytes(words.size() * sizeof(std::int32_t));
+  std::memcpy(bytes.data(), words.data(), bytes.size());
+  return bytes;
+}
+
+StepPlan StepPlan::from_bytes(std::span<const std::byte> bytes) {
+  StepPlan plan;
+  const auto arrays = arrays_of(plan);
+  const std::size_t header = 1 + arrays.size();
+  std::vector<std::int32_t> words(bytes.size() / sizeof(std::int32_t));
+  std::memcpy(words.data(), bytes.data(), words.size() * sizeof(std::int32_t));
+  std::size_t total = header;
+  for (std::size_t i = 1; i < header && words.size() >= header; ++i) {
+    total += static_cast<std::size_t>(words[i]);
+  }
+  if (total != words.size()) {
+    throw CommError("a step plan arrived with " + std::to_string(words.size()) +
+                    " words where its header wants " + std::to_string(total));
+  }
+  plan.max_blocks = words[0];
+  auto from = words.begin() + static_cast<std::ptrdiff_t>(header);
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    const auto to = from + words[1 + i];
+    arrays[i]->assign(from, to);
+    from = to;
+  }
+  return plan;
+}
+
+}  // namespace tutti

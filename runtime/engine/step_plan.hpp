@@ -1,0 +1,33 @@
+// What one step computes, as plain arrays that rank 0 broadcasts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tutti {
+
+struct StepPlan {
+  std::vector<std::int32_t> token_ids;       // [tokens]
+  std::vector<std::int32_t> positions;       // [tokens]
+  std::vector<std::int32_t> slots;           // [tokens]: page * page_size + offset
+  std::vector<std::int32_t> query_begin;     // [sequences + 1]
+  std::vector<std::int32_t> context_length;  // [sequences], this step's tokens included
+  std::vector<std::int32_t> block_table;     // [sequences, max_blocks]
+  std::vector<std::int32_t> logit_rows;      // [wanted]: tokens whose logits are wanted
+  std::int32_t max_blocks = 0;
+
+  int tokens() const { return static_cast<int>(token_ids.size()); }
+  int sequences() const { return static_cast<int>(context_length.size()); }
+  // The plan without tokens tells the other ranks to leave their loop.
+  bool stop() const { return token_ids.empty(); }
+
+  std::vector<std::byte> to_bytes() const;
+  // Errors: CommError where the bytes are not a plan.
+  static StepPlan from_bytes(std::span<const std::byte> bytes);
+
+  friend bool operator==(const StepPlan&, const StepPlan&) = default;
+};
+
+}  // namespace tutti

@@ -1,0 +1,28 @@
+// The gated feed-forward sublayer (SwiGLU): this rank's FFN columns.
+#pragma once
+
+#include "runtime/layers/linear.hpp"
+
+namespace tutti {
+
+class GatedMlp {
+ public:
+  // gate_up [2 * columns, hidden]: the gate's rows, then the up rows; down [hidden, columns].
+  GatedMlp(ColumnParallelLinear gate_up, RowParallelLinear down);
+
+  struct Workspace {
+    TensorView gate_up;  // [tokens, 2 * columns] f32
+    TensorView gated;    // [tokens, columns] f32
+  };
+
+  // Collective. x and y [tokens, hidden] f32; y may be x.
+  void forward(const Exec& exec, const Workspace& workspace, const TensorView& x,
+               const TensorView& y) const;
+  std::size_t bytes() const { return gate_up_.bytes() + down_.bytes(); }
+
+ private:
+  ColumnParallelLinear gate_up_;
+  RowParallelLinear down_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,45 @@
+// The two ends of a decoder, split by rows of the vocabulary: token embedding and output head.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/comm/communicator.hpp"
+#include "runtime/layers/linear.hpp"
+#include "runtime/tensor/tensor.hpp"
+
+namespace tutti {
+
+// Each rank looks up the ids that it owns; the sum over the ranks completes the rows.
+class VocabParallelEmbedding {
+ public:
+  // table [vocabulary rows of this rank, hidden], which begin at id first_row.
+  VocabParallelEmbedding(TensorView table, std::int64_t first_row, Communicator& group);
+
+  // Collective. ids [tokens] i32, y [tokens, hidden] f32.
+  void forward(const Exec& exec, const TensorView& ids, const TensorView& y) const;
+
+ private:
+  TensorView table_;
+  std::int64_t first_row_;
+  Communicator* group_;
+};
+
+// Logits of all vocabulary rows, gathered on the group's rank 0.
+class VocabParallelHead {
+ public:
+  // table [vocabulary rows of this rank, hidden]; rows[r]: how many rows rank r holds.
+  VocabParallelHead(TensorView table, std::vector<std::int64_t> rows, Communicator& group);
+
+  // Collective. x [wanted, hidden] f32; local [wanted, rows of this rank] f32 is working memory;
+  // y [wanted, vocabulary] f32 on rank 0, ignored elsewhere.
+  void forward(const Exec& exec, const TensorView& x, const TensorView& local,
+               const TensorView& y) const;
+
+ private:
+  TensorView table_;
+  std::vector<std::int64_t> rows_;
+  Communicator* group_;
+};
+
+}  // namespace tutti
