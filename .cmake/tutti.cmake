@@ -3,7 +3,8 @@
 add_library(tutti_flags INTERFACE)
 target_include_directories(tutti_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(tutti_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                              -Wno-missing-field-initializers>)
 if(TUTTI_WERROR)
   target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
@@ -26,6 +27,14 @@ function(tutti_library name)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# The target tests_LABEL builds the programs of one label.
+function(tutti_label program label)
+  if(NOT TARGET tests_${label})
+    add_custom_target(tests_${label})
+  endif()
+  add_dependencies(tests_${label} ${program})
+endfunction()
+
 # tutti_test(NAME LABEL unit SOURCES … USES …): one GoogleTest program, each of its tests known to
 # ctest by name. Tests run in the source tree's root, so that they find tests/golden.
 function(tutti_test name)
@@ -35,6 +44,7 @@ function(tutti_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} tutti_flags GTest::gmock GTest::gtest_main)
+  tutti_label(${name} ${arg_LABEL})
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
@@ -61,6 +71,7 @@ function(tutti_fuzzer name)
   set(seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${name})
   add_executable(fuzz_${name} ${arg_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE ${arg_USES} tutti_flags)
+  tutti_label(fuzz_${name} fuzz)
   if(TUTTI_FUZZ)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     add_test(NAME fuzz_${name}
@@ -72,4 +83,47 @@ function(tutti_fuzzer name)
     add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${seeds})
   endif()
   set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+endfunction()
+
+# tutti_mpirun(OUT RANKS): the words that start a program on RANKS ranks of this machine, for
+# add_test; with them, what Open MPI wants where cores are few, ranks are root or the tests run in
+# a container.
+function(tutti_mpirun out ranks)
+  if(NOT DEFINED CACHE{TUTTI_OPEN_MPI})
+    execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE version ERROR_QUIET)
+    string(FIND "${version}" "Open" found)
+    if(found EQUAL -1)
+      set(TUTTI_OPEN_MPI OFF CACHE INTERNAL "mpirun is Open MPI's")
+    else()
+      set(TUTTI_OPEN_MPI ON CACHE INTERNAL "mpirun is Open MPI's")
+    endif()
+  endif()
+  set(command ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks})
+  if(TUTTI_OPEN_MPI)
+    set(command ${CMAKE_COMMAND} -E env OMPI_ALLOW_RUN_AS_ROOT=1
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+        OMPI_MCA_mpi_yield_when_idle=1
+        ${command} --oversubscribe --bind-to none)
+  endif()
+  set(${out} ${command} PARENT_SCOPE)
+endfunction()
+
+# tutti_mpi_test(NAME RANKS 1 2 3 4 SOURCES … USES …): one GoogleTest program with an MPI main
+# (tests/support/mpi_main.cpp: `test_session()` is its MpiSession), run once for each count, label
+# dist. ctest counts a rank as a processor, so that tests do not crowd one another out.
+function(tutti_mpi_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "RANKS;SOURCES;USES" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_USES} tutti_mpi_main GTest::gmock)
+  foreach(ranks ${arg_RANKS})
+    tutti_mpirun(command ${ranks})
+    add_test(NAME ${name}.n${ranks} COMMAND ${command} $<TARGET_FILE:${name}>
+             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name}.n${ranks} PROPERTIES
+      LABELS dist TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
+      ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")  # Open MPI keeps its own until the end
+  endforeach()
 endfunction()

@@ -1,29 +1,23 @@
 #include "kernels/gemm.hpp"
 
-#include <cblas.h>
-
 #include <algorithm>
 
 #include "kernels/check.hpp"
 #include "kernels/simd.hpp"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 namespace tutti {
 namespace {
 
-// Up to here the own kernel wins over widening panels for the library (docs/decisions/0003).
-constexpr std::int64_t kFewTokens = 12;
+// From here on the weights are widened once into a panel and used for every token; below, each
+// element is widened on its way from memory (docs/decisions/0003).
+constexpr std::int64_t kPanelTokens = 32;
 
-// Rows of a panel: large enough that the library packs the activations seldom, small enough that
-// panel and activations stay in the second-level cache.
-constexpr std::int64_t kPanelBytes = 1 << 20;
+// A panel stays in the second-level cache beside the activations.
+constexpr std::int64_t kPanelBytes = 256 << 10;
 
 std::int64_t panel_rows(std::int64_t in) {
   const std::int64_t rows = kPanelBytes / (std::max<std::int64_t>(in, 1) * 4);
-  return std::clamp<std::int64_t>(rows / 16 * 16, 64, 512);
+  return std::clamp<std::int64_t>(rows / 8 * 8, 8, 256);
 }
 
 // Rows [begin, end) of the weight, for all tokens.
@@ -45,33 +39,38 @@ struct Job {
 // Each output element is one vector accumulator over i = lane, lane + W, …, its lanes summed by
 // halves: however rows and tokens are tiled, its bits are the same.
 template <typename T>
-struct FewTokens {
+struct MultiplyRows {
   template <int W>
   static TUTTI_INLINE void run(Job<T> job) {
-    std::int64_t row = job.begin;
     if (job.tokens == 1) {
+      std::int64_t row = job.begin;
       for (; row + 8 <= job.end; row += 8) {
         tile<W, 8, 1>(job, row, 0);
       }
+      for (; row < job.end; ++row) {
+        tile<W, 1, 1>(job, row, 0);
+      }
+      return;
     }
-    for (; row + 4 <= job.end; row += 4) {
-      rows<W, 4>(job, row);
+    constexpr int kTokens = W == 16 ? 4 : 2;
+    std::int64_t token = 0;
+    for (; token + kTokens <= job.tokens; token += kTokens) {
+      rows<W, kTokens>(job, token);
     }
-    for (; row < job.end; ++row) {
-      rows<W, 1>(job, row);
+    for (; token < job.tokens; ++token) {
+      rows<W, 1>(job, token);
     }
   }
 
  private:
-  template <int W, int R>
-  static TUTTI_INLINE void rows(const Job<T>& job, std::int64_t row) {
-    constexpr int kTokens = W == 16 ? 4 : 2;
-    std::int64_t token = 0;
-    for (; token + kTokens <= job.tokens; token += kTokens) {
-      tile<W, R, kTokens>(job, row, token);
+  template <int W, int M>
+  static TUTTI_INLINE void rows(const Job<T>& job, std::int64_t token) {
+    std::int64_t row = job.begin;
+    for (; row + 4 <= job.end; row += 4) {
+      tile<W, 4, M>(job, row, token);
     }
-    for (; token < job.tokens; ++token) {
-      tile<W, R, 1>(job, row, token);
+    for (; row < job.end; ++row) {
+      tile<W, 1, M>(job, row, token);
     }
   }
 
@@ -80,7 +79,7 @@ struct FewTokens {
     using F = simd::F32<W>;
     const T* w = job.weight + row * job.weight_stride;
     const float* x = job.x + token * job.x_stride;
-    F sum[R][M] = {};
+    F sum[R * M] = {};
     F xs[M];
     F ws;
     std::int64_t i = 0;
@@ -91,7 +90,7 @@ struct FewTokens {
       for (int r = 0; r < R; ++r) {
         simd::load_wide<W>(ws, w + r * job.weight_stride + i);
         for (int m = 0; m < M; ++m) {
-          sum[r][m] += ws * xs[m];
+          sum[r * M + m] += ws * xs[m];
         }
       }
     }
@@ -102,20 +101,44 @@ struct FewTokens {
       for (int r = 0; r < R; ++r) {
         simd::load_wide_tail<W>(ws, w + r * job.weight_stride + i, job.in - i);
         for (int m = 0; m < M; ++m) {
-          sum[r][m] += ws * xs[m];
+          sum[r * M + m] += ws * xs[m];
         }
       }
     }
+    float total[R * M];
+    sum_each<W, R * M>(sum, total);
     for (int r = 0; r < R; ++r) {
       const float bias = job.bias != nullptr ? job.bias[row + r] : 0.0f;
       for (int m = 0; m < M; ++m) {
-        job.y[(token + m) * job.y_stride + row + r] = simd::sum_lanes<W>(sum[r][m]) + bias;
+        job.y[(token + m) * job.y_stride + row + r] = total[r * M + m] + bias;
       }
+    }
+  }
+
+  // total[n] = the lanes of sum[n], added by halves; W of them at a time where there are as many.
+  template <int W, int N>
+  static TUTTI_INLINE void sum_each(const simd::F32<W> (&sum)[N], float* total) {
+    int n = 0;
+    for (; n + W <= N; n += W) {
+      simd::F32<W> lanes[W];
+      for (int i = 0; i < W; ++i) {
+        lanes[i] = sum[n + i];
+      }
+      simd::transpose<W>(lanes);
+      for (int half = W / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) {
+          lanes[i] += lanes[i + half];
+        }
+      }
+      simd::store(total + n, lanes[0]);
+    }
+    for (; n < N; ++n) {
+      total[n] = simd::sum_lanes<W>(sum[n]);
     }
   }
 };
 
-// to[r,:] = weight[begin + r,:] widened, densely.
+// to[r,:] = from[r,:] widened, densely.
 template <typename T>
 struct WidenPanel {
   template <int W>
@@ -135,46 +158,45 @@ struct WidenPanel {
   }
 };
 
-// The library must not start threads of its own: every thread here calls it on its own panel. It
-// notices an active OpenMP region by itself, but a team of one is none. Its switch is process-wide
-// and also resets OpenMP's default team size, which is put back.
-void keep_library_single_threaded() {
-  static const bool done = [] {
-#ifdef _OPENMP
-    const int threads = omp_get_max_threads();
-    openblas_set_num_threads(1);
-    omp_set_num_threads(threads);
-#else
-    openblas_set_num_threads(1);
-#endif
-    return true;
-  }();
-  static_cast<void>(done);
-}
-
+// Panel by panel; scratch holds one panel, or nothing where the elements need no widening.
 template <typename T>
-void many_tokens(const Job<T>& job, float* scratch) {
+void multiply_panels(const Job<T>& job, float* scratch) {
   const std::int64_t step = panel_rows(job.in);
   for (std::int64_t row = job.begin; row < job.end; row += step) {
     const std::int64_t rows = std::min(step, job.end - row);
     const T* weight = job.weight + row * job.weight_stride;
-    const float* panel = scratch;
-    std::int64_t panel_stride = job.in;
+    Job<float> panel{.x = job.x,
+                     .x_stride = job.x_stride,
+                     .tokens = job.tokens,
+                     .weight = scratch,
+                     .weight_stride = job.in,
+                     .in = job.in,
+                     .bias = job.bias == nullptr ? nullptr : job.bias + row,
+                     .y = job.y + row,
+                     .y_stride = job.y_stride,
+                     .begin = 0,
+                     .end = rows};
     if constexpr (std::is_same_v<T, float>) {
-      panel = weight;
-      panel_stride = job.weight_stride;
+      panel.weight = weight;
+      panel.weight_stride = job.weight_stride;
     } else {
       multiversion<WidenPanel<T>>(weight, job.weight_stride, rows, job.in, scratch);
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<blasint>(job.tokens),
-                static_cast<blasint>(rows), static_cast<blasint>(job.in), 1.0f, job.x,
-                static_cast<blasint>(job.x_stride), panel, static_cast<blasint>(panel_stride), 0.0f,
-                job.y + row, static_cast<blasint>(job.y_stride));
-    for (std::int64_t t = 0; job.bias != nullptr && t < job.tokens; ++t) {
-      for (std::int64_t r = row; r < row + rows; ++r) {
-        job.y[t * job.y_stride + r] += job.bias[r];
-      }
-    }
+    multiversion<MultiplyRows<float>>(panel);
+  }
+}
+
+// Without widening beforehand: four rows at a time against all tokens, so that memory is read once.
+template <typename T>
+void multiply_few(const Job<T>& job) {
+  if (job.tokens == 1) {
+    return multiversion<MultiplyRows<T>>(job);
+  }
+  for (std::int64_t row = job.begin; row < job.end; row += 8) {
+    Job<T> rows = job;
+    rows.begin = row;
+    rows.end = std::min(row + 8, job.end);
+    multiversion<MultiplyRows<T>>(rows);
   }
 }
 
@@ -192,15 +214,14 @@ void gemm_host(const Exec& exec, const GemmArgs& args) {
              .y_stride = args.y.row_stride,
              .begin = 0,
              .end = args.weight.out()};
-  const bool few = job.tokens <= kFewTokens;
+  const bool few = job.tokens < kPanelTokens;
   const std::size_t wanted = gemm_scratch_bytes(job.in, exec.threads);
-  if (!few) {
-    keep_library_single_threaded();
-    check_that(std::is_same_v<T, float> || exec.scratch.bytes >= wanted, "gemm",
+  if (!few && !std::is_same_v<T, float>) {
+    check_that(exec.scratch.bytes >= wanted, "gemm",
                "exec.scratch holds {} bytes, wanted {} for {} tokens on {} threads",
                exec.scratch.bytes, wanted, job.tokens, exec.threads);
   }
-  const int threads = threads_for(exec, job.in * job.end * std::min(job.tokens, kFewTokens));
+  const int threads = threads_for(exec, job.in * job.end * std::min<std::int64_t>(job.tokens, 8));
   auto* scratch = reinterpret_cast<float*>(exec.scratch.data);
   const std::int64_t scratch_stride = panel_rows(job.in) * job.in;
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
@@ -209,9 +230,9 @@ void gemm_host(const Exec& exec, const GemmArgs& args) {
     mine.begin = job.end * part / threads;
     mine.end = job.end * (part + 1) / threads;
     if (few) {
-      multiversion<FewTokens<T>>(mine);
+      multiply_few(mine);
     } else {
-      many_tokens(mine, scratch == nullptr ? nullptr : scratch + scratch_stride * part);
+      multiply_panels(mine, scratch == nullptr ? nullptr : scratch + scratch_stride * part);
     }
   }
 }

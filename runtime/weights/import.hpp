@@ -15,10 +15,10 @@
 namespace tutti {
 
 struct ImportTensor {
-  std::string name;         // canonical
+  std::string name;  // canonical
   std::string source_name;
   DType dtype = DType::bf16;
-  bool transpose = false;   // source [out, in] -> stored [in, out], for row-parallel weights
+  bool transpose = false;  // source [out, in] -> stored [in, out], for row-parallel weights
   // GGUF stores q and k rows of the llama family in interleaved rotary order; with heads > 0 the
   // rows of each head go back to the half-split order: stored row j*(d/2)+i <- source row 2*i+j.
   int interleaved_heads = 0;
@@ -31,6 +31,7 @@ struct ImportJob {
   std::string original_config;  // text
   TokenizerAssets tokenizer;
   std::vector<ImportTensor> tensors;
+  std::string created_by = "tutti";  // "tutti 0.1.0 (commit)"
 };
 
 struct ImportOptions {

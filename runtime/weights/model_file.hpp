@@ -28,10 +28,11 @@ struct ModelIdentity {
   int format_version = 0;
   std::uint64_t parameters = 0;
   std::uint64_t weight_bytes = 0;
-  std::string dtype;        // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
+  std::string dtype;  // "bf16", or "bf16+f32" where tensors differ, commonest bytes first
 };
 
-// What one rank reads, block by block. Called from several reader threads at once, on disjoint rows.
+// What one rank reads, block by block. Called from several reader threads at once, on disjoint
+// rows.
 using RowSink = std::function<void(std::int64_t first_row, std::span<const std::byte> rows)>;
 
 struct ReadOptions {
@@ -83,7 +84,9 @@ class ModelFile {
 // `tutti inspect --verify`: one finding for each tensor, config or tokenizer entry whose digest
 // differs from what is stored, and for the fingerprint. Open the file with {.check = false}.
 struct VerifyFinding {
-  std::string what;  // "weights/layers.3.attention.q", "config/original", "fingerprint"
+  // "layers.3.attention.q", "config/original", "tokenizer/tokenizer.json", "fingerprint", or
+  // "blocks/layers.3.attention.q rows 0..128" where only the XXH3 of good bytes is wrong
+  std::string what;
   std::string wanted;
   std::string found;
 };

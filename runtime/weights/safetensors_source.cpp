@@ -70,11 +70,11 @@ std::string name_of_folder(const fs::path& folder) {
   const fs::path path = fs::weakly_canonical(folder);
   const std::string holder = path.parent_path().parent_path().filename().string();
   if (path.parent_path().filename() == "snapshots" && holder.rfind("models--", 0) == 0) {
-    std::string name = holder.substr(8);
-    if (const auto dashes = name.find("--"); dashes != std::string::npos) {
-      name.replace(dashes, 2, "/");
-    }
-    return name;
+    const std::string name = holder.substr(8);
+    const auto dashes = name.find("--");
+    return dashes == std::string::npos
+               ? name
+               : fmt::format("{}/{}", name.substr(0, dashes), name.substr(dashes + 2));
   }
   return path.filename().string();
 }

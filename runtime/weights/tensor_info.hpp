@@ -21,7 +21,9 @@ struct TensorInfo {
   std::int64_t rows() const { return shape.at(0); }
   std::int64_t row_elements() const { return shape.size() == 2 ? shape[1] : 1; }
   std::int64_t elements() const { return rows() * row_elements(); }
-  std::size_t row_bytes() const { return static_cast<std::size_t>(row_elements()) * size_of(dtype); }
+  std::size_t row_bytes() const {
+    return static_cast<std::size_t>(row_elements()) * size_of(dtype);
+  }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
   std::int64_t blocks() const { return (rows() + block_rows - 1) / block_rows; }
 };

@@ -36,7 +36,7 @@ class TensorSource {
   // "general.architecture", "llama.block_count", …).
   virtual const nlohmann::json& config() const = 0;
   virtual const TokenizerAssets& tokenizer() const = 0;
-  virtual std::string format() const = 0;  // "safetensors" or "gguf"
+  virtual std::string format() const = 0;        // "safetensors" or "gguf"
   virtual std::string default_name() const = 0;  // model name from metadata or the path
   // Rows [rows.begin, rows.end) as `dtype`, dense, into dst. Dequantises or converts as needed;
   // a copy where the dtype is the source's. Thread-safe.

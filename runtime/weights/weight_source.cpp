@@ -43,7 +43,9 @@ ModelFileSource::ModelFileSource(const ModelFile& file, ReadOptions options,
                                  std::function<void(std::uint64_t)> on_bytes)
     : file_(file), options_(options), on_bytes_(std::move(on_bytes)) {}
 
-bool ModelFileSource::has(const std::string& name) const { return file_.find(name) != nullptr; }
+bool ModelFileSource::has(const std::string& name) const {
+  return file_.find(name) != nullptr;
+}
 
 DType ModelFileSource::dtype(const std::string& name, std::span<const std::int64_t> shape) const {
   return file_.require(name, shape).dtype;

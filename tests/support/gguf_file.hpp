@@ -13,7 +13,19 @@ namespace tutti::test {
 class GgufFile {
  public:
   enum ValueType : std::uint32_t {
-    kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64,
+    kU8,
+    kI8,
+    kU16,
+    kI16,
+    kU32,
+    kI32,
+    kF32,
+    kBool,
+    kString,
+    kArray,
+    kU64,
+    kI64,
+    kF64,
   };
 
   // Knobs: what the file claims where it should not tell the truth.

@@ -1,0 +1,247 @@
+#include "runtime/weights/import.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "kernels/error.hpp"
+#include "runtime/weights/import_queue.hpp"
+#include "runtime/weights/model_writer.hpp"
+#include "runtime/weights/parallel.hpp"
+#include "runtime/weights/rearrange.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr std::int64_t kBlockBytes = std::int64_t{4} << 20;
+// Transposed tensors are held whole: so many of the largest at a time.
+constexpr std::uint64_t kHeldTensors = 3;
+
+struct Step {
+  const SourceTensor* source = nullptr;
+  const ImportTensor* wanted = nullptr;
+  std::int64_t head_rows = 1;  // rows that must stay together
+
+  std::int64_t row_bytes() const {
+    return source->row_elements() * static_cast<std::int64_t>(size_of(wanted->dtype));
+  }
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(source->rows() * row_bytes()); }
+};
+
+template <typename... Args>
+[[noreturn]] void fail(const ImportJob& job, const ImportTensor& tensor,
+                       fmt::format_string<Args...> format, Args&&... args) {
+  throw ModelFileError(fmt::format("{}: tensor \"{}\" (for {}) {}", job.source, tensor.source_name,
+                                   tensor.name, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+void check_step(const ImportJob& job, const Step& step) {
+  const auto& [source, wanted, head_rows] = step;
+  const auto shape = fmt::format("[{}]", fmt::join(source->shape, ", "));
+  const std::size_t dims = source->shape.size();
+  if (dims < 1 || dims > 2 || source->rows() == 0 || source->row_elements() == 0) {
+    fail(job, *wanted, "is {}; wanted one or two dimensions, none of them empty", shape);
+  }
+  if (!source->readable) {
+    fail(job, *wanted,
+         "is stored as {}, which cannot be imported; wanted F32, F16, BF16 or, in a GGUF file, one "
+         "of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K",
+         source->encoding);
+  }
+  if (wanted->transpose && dims != 2) {
+    fail(job, *wanted, "is {}; wanted two dimensions to transpose", shape);
+  }
+  if (wanted->interleaved_heads > 0 &&
+      source->rows() % (2 * std::int64_t{wanted->interleaved_heads}) != 0) {
+    fail(job, *wanted, "is {}; wanted rows for {} heads of even size", shape,
+         wanted->interleaved_heads);
+  }
+}
+
+std::vector<Step> plan_steps(const TensorSource& source, const ImportJob& job) {
+  std::map<std::string, const SourceTensor*> by_name;
+  for (const SourceTensor& tensor : source.tensors()) {
+    by_name[tensor.name] = &tensor;
+  }
+  std::vector<Step> steps;
+  for (const ImportTensor& wanted : job.tensors) {
+    const auto found = by_name.find(wanted.source_name);
+    if (found == by_name.end()) {
+      fail(job, wanted, "is missing; the source has {} tensors", by_name.size());
+    }
+    Step step{found->second, &wanted};
+    check_step(job, step);
+    if (wanted.interleaved_heads > 0) {
+      step.head_rows = step.source->rows() / wanted.interleaved_heads;
+    }
+    steps.push_back(step);
+  }
+  return steps;
+}
+
+ModelContents contents_of(const ImportJob& job, const std::vector<Step>& steps) {
+  ModelContents contents{.name = job.name,
+                         .source = job.source,
+                         .created_by = job.created_by,
+                         .config = job.config,
+                         .original_config = job.original_config,
+                         .tokenizer = job.tokenizer,
+                         .tensors = {}};
+  for (const Step& step : steps) {
+    std::vector<std::int64_t> shape = step.source->shape;
+    if (step.wanted->transpose) {
+      std::reverse(shape.begin(), shape.end());
+    }
+    contents.tensors.push_back({.name = step.wanted->name,
+                                .dtype = step.wanted->dtype,
+                                .shape = std::move(shape),
+                                .source_name = step.wanted->source_name});
+  }
+  return contents;
+}
+
+// Adds up the bytes of all workers and hands them on, one thread at a time.
+class Progress {
+ public:
+  Progress(const ImportOptions& options, std::uint64_t total)
+      : report_(options.on_progress), total_(total) {}
+
+  void add(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    done_ += bytes;
+    if (report_) {
+      report_(done_, total_);
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  const std::function<void(std::uint64_t, std::uint64_t)>& report_;
+  std::uint64_t done_ = 0;
+  std::uint64_t total_;
+};
+
+// What one worker needs; its buffers live as long as the worker.
+class Worker {
+ public:
+  Worker(const TensorSource& source, ModelWriter& writer, Progress& progress)
+      : source_(source), writer_(writer), progress_(progress) {}
+
+  void import(std::size_t index, const Step& step) {
+    if (step.wanted->transpose) {
+      import_transposed(index, step);
+      return;
+    }
+    for_blocks(step, [&](Range rows, std::span<const std::byte> bytes) {
+      writer_.write_rows(index, rows.begin, bytes);
+      progress_.add(bytes.size());
+    });
+  }
+
+ private:
+  // Calls use(rows, bytes) for blocks of whole heads in ascending order, in the stored type and
+  // order of rows.
+  template <typename Use>
+  void for_blocks(const Step& step, const Use& use) {
+    const std::int64_t unit = step.head_rows;
+    const std::int64_t rows =
+        std::max<std::int64_t>(1, kBlockBytes / (step.row_bytes() * unit)) * unit;
+    for (std::int64_t begin = 0; begin < step.source->rows(); begin += rows) {
+      const Range range{begin, std::min(begin + rows, step.source->rows())};
+      const auto bytes = static_cast<std::size_t>(range.size() * step.row_bytes());
+      grow(block_, bytes);
+      source_.read_rows(*step.source, range, step.wanted->dtype, block_.data());
+      if (unit == 1) {
+        use(range, std::span(block_).first(bytes));
+        continue;
+      }
+      grow(split_, bytes);
+      split_rotary_pairs(std::span(block_).first(bytes), static_cast<std::size_t>(step.row_bytes()),
+                         unit, split_.data());
+      use(range, std::span(split_).first(bytes));
+    }
+  }
+
+  void import_transposed(std::size_t index, const Step& step) {
+    const std::int64_t stored_rows = step.source->row_elements();
+    const std::size_t element = size_of(step.wanted->dtype);
+    std::vector<std::byte> whole(step.bytes());
+    for_blocks(step, [&](Range rows, std::span<const std::byte> bytes) {
+      transpose_block({.src = bytes.data(),
+                       .rows = rows.size(),
+                       .columns = stored_rows,
+                       .element_bytes = element,
+                       .dst = whole.data(),
+                       .dst_columns = step.source->rows(),
+                       .first_column = rows.begin});
+    });
+    const std::size_t row_bytes = static_cast<std::size_t>(step.source->rows()) * element;
+    const auto rows = std::max<std::int64_t>(1, kBlockBytes / static_cast<std::int64_t>(row_bytes));
+    for (std::int64_t begin = 0; begin < stored_rows; begin += rows) {
+      const std::int64_t count = std::min(rows, stored_rows - begin);
+      const auto bytes = std::span<const std::byte>(whole).subspan(
+          static_cast<std::size_t>(begin) * row_bytes, static_cast<std::size_t>(count) * row_bytes);
+      writer_.write_rows(index, begin, bytes);
+      progress_.add(bytes.size());
+    }
+  }
+
+  static void grow(std::vector<std::byte>& buffer, std::size_t bytes) {
+    if (buffer.size() < bytes) {
+      buffer.resize(bytes);
+    }
+  }
+
+  const TensorSource& source_;
+  ModelWriter& writer_;
+  Progress& progress_;
+  std::vector<std::byte> block_;
+  std::vector<std::byte> split_;
+};
+
+void copy_tensors(const TensorSource& source, const std::vector<Step>& steps, ModelWriter& writer,
+                  const ImportOptions& options) {
+  std::vector<ImportTask> tasks;
+  std::uint64_t largest = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const std::uint64_t held = steps[i].wanted->transpose ? steps[i].bytes() : 0;
+    tasks.push_back({.index = i, .bytes = steps[i].bytes(), .held_bytes = held});
+    largest = std::max(largest, held);
+  }
+  ImportQueue queue(std::move(tasks), kHeldTensors * largest);
+  Progress progress(options, writer.weight_bytes());
+  const int threads = std::max(options.threads, 1);
+  run_parallel(static_cast<std::size_t>(threads), threads, [&](std::size_t, std::size_t) {
+    Worker worker(source, writer, progress);
+    try {
+      while (const auto task = queue.next()) {
+        worker.import(task->index, steps[task->index]);
+        queue.done(*task);
+      }
+    } catch (...) {
+      queue.stop();
+      throw;
+    }
+  });
+}
+
+}  // namespace
+
+ImportReport import_model(const TensorSource& source, const ImportJob& job,
+                          const std::filesystem::path& out, const ImportOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Step> steps = plan_steps(source, job);
+  ModelWriter writer(out, contents_of(job, steps), options.overwrite);
+  copy_tensors(source, steps, writer, options);
+  ImportReport report;
+  report.bytes = writer.weight_bytes();
+  report.fingerprint = writer.finish();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace tutti

@@ -1,0 +1,56 @@
+#include "models/decoder_spec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.hpp"
+#include "tests/support/random_model.hpp"
+
+namespace tutti {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+TEST(DecoderSpec, SurvivesTheModelFile) {
+  for (const char* kind : {"none", "linear", "llama3", "factors"}) {
+    DecoderSpec spec = test::small_spec();
+    spec.rope_scaling.kind = kind;
+    if (spec.rope_scaling.kind == "factors") {
+      spec.rope_scaling.factors = {1, 2, 3, 4};
+    }
+    EXPECT_EQ(DecoderSpec::from_json(spec.to_json()), spec) << kind;
+  }
+}
+
+TEST(DecoderSpec, NamesEveryFieldThatIsMissing) {
+  const nlohmann::json whole = test::small_spec().to_json();
+  for (const auto& [field, value] : whole.items()) {
+    nlohmann::json cut = whole;
+    cut.erase(field);
+    EXPECT_THAT([&] { DecoderSpec::from_json(cut); },
+                ThrowsMessage<ModelFileError>(HasSubstr("'" + field + "'")));
+  }
+}
+
+TEST(DecoderSpec, RefusesNonsense) {
+  const nlohmann::json whole = test::small_spec().to_json();
+  for (const char* field : {"layers", "hidden", "q_heads", "kv_heads", "head_dim", "ffn",
+                            "vocabulary", "context_length", "norm_eps", "rope_theta"}) {
+    for (const nlohmann::json& bad : {nlohmann::json(0), nlohmann::json(-3), nlohmann::json("x")}) {
+      nlohmann::json config = whole;
+      config[field] = bad;
+      EXPECT_THAT([&] { DecoderSpec::from_json(config); },
+                  ThrowsMessage<ModelFileError>(HasSubstr(field)))
+          << bad;
+    }
+  }
+  nlohmann::json config = whole;
+  config["kv_heads"] = 4;
+  EXPECT_THROW(DecoderSpec::from_json(config), ModelFileError);
+}
+
+}  // namespace
+}  // namespace tutti

@@ -1,0 +1,189 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.hpp"
+#include "models/registry.hpp"
+
+namespace tutti {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+// A source that is nothing but names, shapes and a configuration.
+class NamedSource final : public TensorSource {
+ public:
+  NamedSource(std::string format, json config) : format_(std::move(format)), config_(config) {}
+
+  void add(const std::string& name, std::vector<std::int64_t> shape,
+           std::optional<DType> dtype = DType::bf16) {
+    tensors_.push_back({.name = name, .encoding = "", .dtype = dtype, .shape = std::move(shape)});
+  }
+  void drop(const std::string& name) {
+    std::erase_if(tensors_, [&](const SourceTensor& t) { return t.name == name; });
+  }
+  const std::vector<SourceTensor>& tensors() const override { return tensors_; }
+  const json& config() const override { return config_; }
+  const TokenizerAssets& tokenizer() const override { return tokenizer_; }
+  std::string format() const override { return format_; }
+  std::string default_name() const override { return "named"; }
+  void read_rows(const SourceTensor&, Range rows, DType, std::byte* dst) const override {
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+      reinterpret_cast<float*>(dst)[i - rows.begin] = static_cast<float>(i + 1);
+    }
+  }
+
+ private:
+  std::string format_;
+  json config_;
+  std::vector<SourceTensor> tensors_;
+  TokenizerAssets tokenizer_;
+};
+
+json hf_config() {
+  return {{"architectures", {"LlamaForCausalLM"}},
+          {"hidden_act", "silu"},
+          {"num_hidden_layers", 1},
+          {"hidden_size", 16},
+          {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},
+          {"intermediate_size", 24},
+          {"vocab_size", 32},
+          {"max_position_embeddings", 64},
+          {"rms_norm_eps", 1e-5},
+          {"rope_theta", 10000.0}};
+}
+
+NamedSource hf_source(const json& config) {
+  NamedSource source("safetensors", config);
+  const std::string layer = "model.layers.0.";
+  source.add("model.embed_tokens.weight", {32, 16});
+  source.add("lm_head.weight", {32, 16});
+  source.add("model.norm.weight", {16});
+  source.add(layer + "input_layernorm.weight", {16});
+  source.add(layer + "post_attention_layernorm.weight", {16});
+  source.add(layer + "self_attn.q_proj.weight", {16, 16});
+  source.add(layer + "self_attn.k_proj.weight", {8, 16});
+  source.add(layer + "self_attn.v_proj.weight", {8, 16});
+  source.add(layer + "self_attn.o_proj.weight", {16, 16});
+  source.add(layer + "mlp.gate_proj.weight", {24, 16});
+  source.add(layer + "mlp.up_proj.weight", {24, 16});
+  source.add(layer + "mlp.down_proj.weight", {16, 24});
+  return source;
+}
+
+void expect_refusal(const json& config, const std::string& text) {
+  EXPECT_THAT([&] { make_import_job(hf_source(config), "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr(text)));
+}
+
+TEST(ImportJob, MapsAFolderToCanonicalNames) {
+  const ImportJob job = make_import_job(hf_source(hf_config()), "x", {});
+  std::map<std::string, ImportTensor> tensors;
+  for (const ImportTensor& tensor : job.tensors) {
+    tensors[tensor.name] = tensor;
+  }
+  ASSERT_EQ(tensors.size(), 12u);
+  EXPECT_TRUE(tensors.at("layers.0.attention.o").transpose);
+  EXPECT_TRUE(tensors.at("layers.0.mlp.down").transpose);
+  EXPECT_FALSE(tensors.at("layers.0.mlp.up").transpose);
+  EXPECT_EQ(tensors.at("layers.0.attention.q").source_name,
+            "model.layers.0.self_attn.q_proj.weight");
+  EXPECT_EQ(tensors.at("layers.0.attention.q").interleaved_heads, 0);
+  EXPECT_EQ(tensors.at("head").dtype, DType::bf16);
+  EXPECT_EQ(DecoderSpec::from_json(job.config).head_dim, 4);
+}
+
+TEST(ImportJob, ConvertsMatricesWhenAskedAndKeepsF32Norms) {
+  NamedSource source = hf_source(hf_config());
+  source.drop("model.norm.weight");
+  source.add("model.norm.weight", {16}, DType::f32);
+  for (const ImportTensor& tensor : make_import_job(source, "x", DType::f16).tensors) {
+    EXPECT_EQ(tensor.dtype, tensor.name == "final_norm" ? DType::f32 : DType::f16) << tensor.name;
+  }
+}
+
+TEST(ImportJob, ReadsBothSpellingsOfRotaryScaling) {
+  json old_style = hf_config();
+  old_style["rope_theta"] = 500000.0;
+  old_style["rope_scaling"] = {{"rope_type", "llama3"},
+                               {"factor", 8.0},
+                               {"low_freq_factor", 1.0},
+                               {"high_freq_factor", 4.0},
+                               {"original_max_position_embeddings", 8192}};
+  json new_style = hf_config();
+  new_style.erase("rope_theta");
+  new_style["rope_parameters"] = old_style["rope_scaling"];
+  new_style["rope_parameters"]["rope_theta"] = 500000.0;
+  const json expected = make_import_job(hf_source(old_style), "x", {}).config;
+  EXPECT_EQ(make_import_job(hf_source(new_style), "x", {}).config, expected);
+  EXPECT_EQ(expected["rope_scaling"]["kind"], "llama3");
+}
+
+TEST(ImportJob, RefusesWhatWouldChangeTheAnswers) {
+  const std::vector<std::pair<json, std::string>> cases{
+      {{{"hidden_act", "gelu"}}, "hidden_act"},
+      {{{"attention_bias", true}}, "attention_bias"},
+      {{{"mlp_bias", true}}, "mlp_bias"},
+      {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}}}, "yarn"},
+      {{{"quantization_config", {{"bits", 4}}}}, "quantization_config"},
+      {{{"architectures", {"MambaForCausalLM"}}}, "known are LlamaForCausalLM"},
+      {{{"hidden_size", "16"}}, "hidden_size"},
+      {{{"vocab_size", 33}}, "the configuration wants [33, 16]"},
+      {{{"num_hidden_layers", 2}}, "lacks tensor 'model.layers.1."},
+  };
+  for (const auto& [change, text] : cases) {
+    json config = hf_config();
+    config.update(change);
+    expect_refusal(config, text);
+  }
+}
+
+TEST(ImportJob, RefusesATensorThatTheFamilyHasNoUseFor) {
+  NamedSource source = hf_source(hf_config());
+  source.add("model.layers.0.self_attn.q_proj.bias", {16});
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("q_proj.bias")));
+}
+
+TEST(ImportJob, UndoesTheInterleavedRotaryOrderOfGguf) {
+  NamedSource source("gguf", {{"general.architecture", "llama"},
+                              {"llama.block_count", 1},
+                              {"llama.embedding_length", 16},
+                              {"llama.attention.head_count", 4},
+                              {"llama.attention.head_count_kv", 2},
+                              {"llama.feed_forward_length", 24},
+                              {"llama.context_length", 64},
+                              {"llama.attention.layer_norm_rms_epsilon", 1e-5}});
+  source.add("token_embd.weight", {32, 16}, std::nullopt);
+  source.add("output_norm.weight", {16}, DType::f32);
+  source.add("rope_freqs.weight", {2}, DType::f32);
+  for (const auto& [name, shape] :
+       std::map<std::string, std::vector<std::int64_t>>{{"attn_norm", {16}},
+                                                        {"ffn_norm", {16}},
+                                                        {"attn_q", {16, 16}},
+                                                        {"attn_k", {8, 16}},
+                                                        {"attn_v", {8, 16}},
+                                                        {"attn_output", {16, 16}},
+                                                        {"ffn_gate", {24, 16}},
+                                                        {"ffn_up", {24, 16}},
+                                                        {"ffn_down", {16, 24}}}) {
+    source.add("blk.0." + name + ".weight", shape, std::nullopt);
+  }
+  const ImportJob job = make_import_job(source, "x", {});
+  const DecoderSpec spec = DecoderSpec::from_json(job.config);
+  EXPECT_TRUE(spec.tied_head);
+  EXPECT_EQ(spec.rope_scaling.kind, "factors");
+  EXPECT_EQ(spec.rope_scaling.factors, (std::vector<double>{1, 2}));
+  for (const ImportTensor& tensor : job.tensors) {
+    const int heads = tensor.name.ends_with(".q") ? 4 : tensor.name.ends_with(".k") ? 2 : 0;
+    EXPECT_EQ(tensor.interleaved_heads, heads) << tensor.name;
+    EXPECT_EQ(tensor.dtype, tensor.name == "final_norm" ? DType::f32 : DType::bf16) << tensor.name;
+  }
+}
+
+}  // namespace
+}  // namespace tutti

@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "kernels/error.hpp"
+#include "runtime/cache/block_pool.hpp"
+#include "runtime/cache/kv_cache.hpp"
+
+namespace tutti {
+namespace {
+
+TEST(BlockPool, HandsOutEveryPageOnceAndTakesThemBack) {
+  BlockPool pool(5);
+  std::set<PageId> pages;
+  while (pool.available() > 0) {
+    EXPECT_TRUE(pages.insert(pool.allocate()).second);
+  }
+  EXPECT_EQ(pages, (std::set<PageId>{0, 1, 2, 3, 4}));
+  EXPECT_THROW(pool.allocate(), CapacityError);
+  pool.release(3);
+  EXPECT_EQ(pool.allocate(), 3);
+}
+
+TEST(BlockPool, RefusesAPageThatIsNotInUse) {
+  BlockPool pool(2);
+  EXPECT_THROW(pool.release(0), ConfigError);
+  EXPECT_THROW(pool.release(2), ConfigError);
+  EXPECT_THROW(pool.release(-1), ConfigError);
+}
+
+TEST(KvCache, LayersDoNotOverlapAndFillTheStatedBytes) {
+  const KvLayout layout{.layers = 3, .kv_heads = 2, .head_dim = 4, .page_size = 8};
+  const KvCache cache(Place::host, layout, 5);
+  std::set<std::byte*> starts;
+  std::size_t bytes = 0;
+  for (int layer = 0; layer < 3; ++layer) {
+    for (const TensorView& view : {cache.keys(layer), cache.values(layer)}) {
+      EXPECT_EQ(describe(view), "f32 [5, 2, 8, 4]");
+      starts.insert(static_cast<std::byte*>(view.data));
+      bytes += view.bytes();
+    }
+  }
+  EXPECT_EQ(bytes, cache.bytes());
+  EXPECT_EQ(starts.size(), 6u);
+  EXPECT_EQ(*starts.rbegin() - *starts.begin(),
+            static_cast<std::ptrdiff_t>(bytes - cache.keys(0).bytes()));
+}
+
+TEST(KvLayout, RoundsTokensUpToPages) {
+  const KvLayout layout{.page_size = 16};
+  EXPECT_EQ(layout.pages_for(0), 0);
+  EXPECT_EQ(layout.pages_for(16), 1);
+  EXPECT_EQ(layout.pages_for(17), 2);
+}
+
+}  // namespace
+}  // namespace tutti

@@ -1,0 +1,40 @@
+#include "runtime/engine/step_plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "kernels/error.hpp"
+
+namespace tutti {
+namespace {
+
+StepPlan example() {
+  StepPlan plan;
+  plan.token_ids = {7, 8, 9};
+  plan.positions = {0, 1, 5};
+  plan.slots = {16, 17, 5};
+  plan.query_begin = {0, 2, 3};
+  plan.context_length = {2, 6};
+  plan.block_table = {1, 0};
+  plan.logit_rows = {1, 2};
+  plan.max_blocks = 1;
+  return plan;
+}
+
+TEST(StepPlan, SurvivesTheBroadcast) {
+  EXPECT_EQ(StepPlan::from_bytes(example().to_bytes()), example());
+}
+
+TEST(StepPlan, WithoutTokensMeansStop) {
+  EXPECT_TRUE(StepPlan::from_bytes(StepPlan().to_bytes()).stop());
+  EXPECT_FALSE(StepPlan::from_bytes(example().to_bytes()).stop());
+}
+
+TEST(StepPlan, RefusesBytesOfAnotherLength) {
+  const std::vector<std::byte> bytes = example().to_bytes();
+  for (std::size_t size = 0; size < bytes.size(); size += 4) {
+    EXPECT_THROW(StepPlan::from_bytes({bytes.data(), size}), CommError) << size;
+  }
+}
+
+}  // namespace
+}  // namespace tutti
