@@ -1,0 +1,106 @@
+// tutti bench KIND: numbers, with the ceilings that they are to be held against.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "launch/bench_latency.hpp"
+#include "launch/commands.hpp"
+#include "launch/output.hpp"
+#include "launch/suggest.hpp"
+
+namespace tutti {
+namespace {
+
+const std::vector<std::string>& kinds() {
+  static const std::vector<std::string> known = {"latency"};
+  return known;
+}
+
+CommandSpec bench_spec() {
+  return {
+      .name = "bench",
+      .summary = "Measure a model on these ranks (latency)",
+      .synopsis = "KIND MODEL.h5 [options]",
+      .text =
+          "KIND is latency: one request at a time with random prompt tokens. Load time, "
+          "time to the first\ntoken and time per token, against the read bandwidth and "
+          "the library's matrix product\nmeasured in the same run, and the memory of each "
+          "rank.",
+      .groups = {{.title = "Benchmark",
+                  .options =
+                      {
+                          {.name = "prompt-tokens",
+                           .value = "N",
+                           .help = "Tokens of the prompt",
+                           .fallback = "128"},
+                          {.name = "new-tokens",
+                           .value = "N",
+                           .help = "Tokens of the answer",
+                           .fallback = "128"},
+                          {.name = "repeats",
+                           .value = "N",
+                           .help = "Measured answers, after one to warm up",
+                           .fallback = "5"},
+                          {.name = "seed", .value = "N", .help = "Of the prompts", .fallback = "0"},
+                          {.name = "json", .value = "", .help = "One JSON object"},
+                      }},
+                 session_option_group(),
+                 message_option_group()},
+      .operands = {"KIND", "MODEL.h5"},
+      .examples = {"mpirun -n 2 tutti bench latency m.h5",
+                   "tutti bench latency m.h5 --prompt-tokens 1024 --new-tokens 64 --json"}};
+}
+
+LatencyOptions latency_options(const ParsedOptions& parsed) {
+  constexpr std::int64_t kMostTokens = 1 << 20;
+  LatencyOptions options;
+  options.session = session_options(parsed);
+  options.prompt_tokens = static_cast<int>(parsed.integer("prompt-tokens", 1, kMostTokens));
+  options.new_tokens = static_cast<int>(parsed.integer("new-tokens", 2, kMostTokens));
+  options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
+  options.seed = static_cast<std::uint64_t>(parsed.integer("seed", 0, 1LL << 62));
+  options.json = parsed.flag("json");
+  return options;
+}
+
+ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
+  LatencyOptions options = latency_options(parsed);
+  const bool quiet = options.session.quiet;
+  Session session(mpi, options.session);
+  alike([&] {
+    if (options.prompt_tokens + options.new_tokens > session.context()) {
+      throw ConfigError(
+          fmt::format("--prompt-tokens {} and --new-tokens {} want {} tokens, the context is {}",
+                      options.prompt_tokens, options.new_tokens,
+                      options.prompt_tokens + options.new_tokens, session.context()));
+    }
+  });
+  if (session.root() && !quiet) {
+    fmt::print(stderr, "measuring: this takes a while\n");
+  }
+  const LatencyResult result = measure_latency(session, options);
+  if (session.root()) {
+    write_result(options.json ? latency_json(session.facts(), options, result).dump(2) + "\n"
+                              : latency_text(session.facts(), options, result));
+  }
+  return ExitCode::fine;
+}
+
+ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
+  const std::string& kind = parsed.text("KIND");
+  if (kind == "latency") {
+    return run_latency(mpi, parsed);
+  }
+  const std::string meant = nearest(kind, kinds());
+  throw UsageError(fmt::format("'{}' is no benchmark{}: known are {}", kind,
+                               meant.empty() ? "" : fmt::format(", did you mean '{}'?", meant),
+                               fmt::join(kinds(), ", ")));
+}
+
+}  // namespace
+
+Command bench_command() {
+  return {.spec = bench_spec(), .run = run};
+}
+
+}  // namespace tutti
