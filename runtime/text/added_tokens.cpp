@@ -51,11 +51,12 @@ AddedToken AddedToken::from_json(const Json& json, TokenId id, const std::string
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer)
     : tokens_(std::move(tokens)) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
+    AddedToken& token = tokens_[i];
     by_id_[token.id] = i;
     by_content_[token.content] = i;
     Piece piece{token.content};
     if (token.normalized && normalizer != nullptr) normalizer->apply(piece);
+    token.spelling = piece.text.empty() ? token.content : piece.text;
     if (piece.text.empty()) continue;
     (token.normalized ? normalized_ : raw_).push_back({std::move(piece.text), i});
   }

@@ -17,6 +17,7 @@ namespace tutti::text {
 struct AddedToken {
   TokenId id = 0;
   std::string content;
+  std::string spelling;      // what it decodes to: the content, normalised where it is matched so
   bool special = false;      // a control token: text of a user never becomes it
   bool normalized = false;   // matched in the normalised text, by its normalised content
   bool lstrip = false;       // takes the white space before it

@@ -68,7 +68,7 @@ std::string PipelineTokenizer::decode(std::span<const TokenId> ids, bool skip_sp
   tokens.reserve(ids.size());
   for (const TokenId id : ids) {
     if (const AddedToken* token = added_.find(id)) {
-      if (!skip_special || !token->special) tokens.push_back(token->content);
+      if (!skip_special || !token->special) tokens.push_back(token->spelling);
     } else if (stages_.model->vocabulary().contains(id)) {
       tokens.push_back(stages_.model->vocabulary().spelling(id));
     }
@@ -94,7 +94,7 @@ std::optional<TokenId> PipelineTokenizer::id_of(std::string_view token) const {
 }
 
 std::string PipelineTokenizer::token_text(TokenId id) const {
-  if (const AddedToken* added = added_.find(id)) return added->content;
+  if (const AddedToken* added = added_.find(id)) return added->spelling;
   const Vocabulary& vocabulary = stages_.model->vocabulary();
   return vocabulary.contains(id) ? vocabulary.spelling(id) : std::string();
 }

@@ -129,6 +129,9 @@ struct Vocabulary {
   const char* name;
   const char* file;  // under the data folder
   bool byte_level;
+  // Bytes without a token, which encoding drops as the reference does; 0xc0 and others that no
+  // well-formed text holds left out.
+  std::string_view lost = {};
 };
 
 void PrintTo(const Vocabulary& vocabulary, std::ostream* out) {
@@ -177,13 +180,17 @@ TEST_P(TokenizerGolden, IdsEqualTheReference) {
 
 TEST_P(TokenizerGolden, DecodeGivesTheTextBack) {
   if (!GetParam().byte_level) GTEST_SKIP() << "SentencePiece's decoding drops a space";
+  int compared = 0;
   for (std::size_t i = 0; i < corpus().size(); ++i) {
-    if (!is_utf8(corpus()[i])) continue;
+    const std::string& line = corpus()[i];
+    if (!is_utf8(line) || line.find_first_of(GetParam().lost) != line.npos) continue;
+    ++compared;
     for (const auto how : {SpecialTokens::as_text, SpecialTokens::parsed}) {
-      const auto ids = tokenizer_->encode(corpus()[i], how);
-      ASSERT_EQ(tokenizer_->decode(ids, false), corpus()[i]) << "corpus line " << i + 1;
+      const auto ids = tokenizer_->encode(line, how);
+      ASSERT_EQ(tokenizer_->decode(ids, false), line) << "corpus line " << i + 1;
     }
   }
+  EXPECT_GE(compared, 2000);
 }
 
 TEST_P(TokenizerGolden, StreamedPiecesAreWholeCharactersAndJoinToTheDecodedText) {
@@ -205,7 +212,7 @@ TEST_P(TokenizerGolden, StreamedPiecesAreWholeCharactersAndJoinToTheDecodedText)
 
 INSTANTIATE_TEST_SUITE_P(Real, TokenizerGolden,
                          ::testing::Values(Vocabulary{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf",
-                                                      true},
+                                                      true, "\x04\x06\x13\x14\x16\x1d\xf1\xf2"},
                                            Vocabulary{"mistral", "mistral/tokenizer.model", false},
                                            Vocabulary{"llama3", "llama3/tokenizer.model", true}),
                          [](const auto& vocabulary) { return std::string(vocabulary.param.name); });
