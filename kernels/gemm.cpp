@@ -77,9 +77,14 @@ struct MultiplyRows {
   template <int W, int R, int M>
   static TUTTI_INLINE void tile(const Job<T>& job, std::int64_t row, std::int64_t token) {
     using F = simd::F32<W>;
+    constexpr bool kPrefetch = M == 1 || sizeof(T) == 2;
     const T* w = job.weight + row * job.weight_stride;
+    const T* ahead = w + (token == 0 ? R * job.weight_stride : 0);  // the next rows, once
     const float* x = job.x + token * job.x_stride;
-    F sum[R * M] = {};
+    F sum[R * M];
+    for (F& s : sum) {
+      s = F{};
+    }
     F xs[M];
     F ws;
     std::int64_t i = 0;
@@ -88,6 +93,9 @@ struct MultiplyRows {
         simd::load(xs[m], x + m * job.x_stride + i);
       }
       for (int r = 0; r < R; ++r) {
+        if constexpr (kPrefetch) {
+          __builtin_prefetch(ahead + r * job.weight_stride + i, 0, 2);
+        }
         simd::load_wide<W>(ws, w + r * job.weight_stride + i);
         for (int m = 0; m < M; ++m) {
           sum[r * M + m] += ws * xs[m];
@@ -105,7 +113,7 @@ struct MultiplyRows {
         }
       }
     }
-    float total[R * M];
+    float total[(R * M + W - 1) / W * W];
     sum_each<W, R * M>(sum, total);
     for (int r = 0; r < R; ++r) {
       const float bias = job.bias != nullptr ? job.bias[row + r] : 0.0f;
@@ -115,14 +123,13 @@ struct MultiplyRows {
     }
   }
 
-  // total[n] = the lanes of sum[n], added by halves; W of them at a time where there are as many.
+  // total[n] = the lanes of sum[n], added by halves, W of them at a time.
   template <int W, int N>
   static TUTTI_INLINE void sum_each(const simd::F32<W> (&sum)[N], float* total) {
-    int n = 0;
-    for (; n + W <= N; n += W) {
+    for (int n = 0; n < N; n += W) {
       simd::F32<W> lanes[W];
       for (int i = 0; i < W; ++i) {
-        lanes[i] = sum[n + i];
+        lanes[i] = n + i < N ? sum[n + i] : simd::F32<W>{};
       }
       simd::transpose<W>(lanes);
       for (int half = W / 2; half > 0; half /= 2) {
@@ -131,9 +138,6 @@ struct MultiplyRows {
         }
       }
       simd::store(total + n, lanes[0]);
-    }
-    for (; n < N; ++n) {
-      total[n] = simd::sum_lanes<W>(sum[n]);
     }
   }
 };

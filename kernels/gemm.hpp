@@ -13,8 +13,10 @@ struct GemmArgs {
   TensorView y;          // [tokens, out] f32; rows may be strided; not x
 };
 
-// y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32. Few tokens run a memory-bound
-// kernel that reads the weights once; many run the library's matrix product on widened panels.
+// y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32 in an order that depends on nothing
+// but `in`: an element has the same bits whatever the other tokens, the rows that this rank holds and
+// the threads are. From 32 tokens on, 16-bit weights are widened into exec.scratch first; ConfigError
+// where it is smaller than gemm_scratch_bytes.
 void gemm(const Exec& exec, const GemmArgs& args);
 
 // Bytes of exec.scratch that gemm wants for a weight with rows of `in` elements.

@@ -22,7 +22,9 @@ struct SampleRule {
 // A uniform number in [0, 1) from a counter-based generator (Philox 4x32-10, Salmon et al. 2011).
 double uniform_draw(std::uint64_t seed, std::uint64_t request, std::uint64_t position);
 
-// logits [vocabulary] f32 at exec.place. Ties in probability are ordered by id.
+// logits [vocabulary] f32 at exec.place. Ties in probability are ordered by id, and the draw walks
+// the kept ids in order of id. ConfigError for a rule that cannot be; Error that names the token
+// where a logit is NaN or infinite above (or all are -infinity).
 std::int32_t sample(const Exec& exec, const TensorView& logits, const SampleRule& rule);
 
 }  // namespace tutti

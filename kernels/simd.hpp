@@ -17,7 +17,6 @@ struct Lanes {
   typedef float F32 __attribute__((vector_size(W * 4)));
   typedef std::int32_t I32 __attribute__((vector_size(W * 4)));
   typedef std::uint32_t U32 __attribute__((vector_size(W * 4)));
-  typedef std::uint16_t U16 __attribute__((vector_size(W * 2)));
 };
 
 template <int W>
@@ -33,6 +32,17 @@ TUTTI_INLINE void store(void* to, const V& v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
+// W 16-bit patterns as 32-bit lanes. A loop and not __builtin_convertvector, of which GCC 12 makes
+// two halves and an insertion where one instruction would do.
+template <int W>
+TUTTI_INLINE void load_halves(typename Lanes<W>::U32& v, const std::uint16_t* from) {
+  std::uint32_t lane[W];
+  for (int i = 0; i < W; ++i) {
+    lane[i] = from[i];
+  }
+  std::memcpy(&v, lane, sizeof v);
+}
+
 // W weights widened to f32, exactly.
 template <int W>
 TUTTI_INLINE void load_wide(F32<W>& v, const float* from) {
@@ -41,10 +51,9 @@ TUTTI_INLINE void load_wide(F32<W>& v, const float* from) {
 
 template <int W>
 TUTTI_INLINE void load_wide(F32<W>& v, const bf16* from) {
-  using U32 = typename Lanes<W>::U32;
-  typename Lanes<W>::U16 half;
-  load(half, from);
-  const U32 bits = __builtin_convertvector(half, U32) << 16;
+  typename Lanes<W>::U32 bits;
+  load_halves<W>(bits, &from->bits);
+  bits <<= 16;
   std::memcpy(&v, &bits, sizeof v);
 }
 
@@ -54,9 +63,8 @@ template <int W>
 TUTTI_INLINE void load_wide(F32<W>& v, const f16* from) {
   using U32 = typename Lanes<W>::U32;
   using I32 = typename Lanes<W>::I32;
-  typename Lanes<W>::U16 half;
-  load(half, from);
-  const U32 x = __builtin_convertvector(half, U32);
+  U32 x;
+  load_halves<W>(x, &from->bits);
   const U32 magnitude = x & 0x7fffu;
   const U32 small_bits = magnitude | 0x3f000000u;
   F32<W> small;

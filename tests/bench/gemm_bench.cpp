@@ -1,9 +1,8 @@
 // Matrix products: GB/s of weights where tokens are few, GFLOP/s where they are many, beside what
 // the memory (a plain sum over a large buffer) and OpenBLAS reach.
-#include "kernels/gemm.hpp"
-
 #include <cblas.h>
 
+#include "kernels/gemm.hpp"
 #include "kernels/simd.hpp"
 #include "tests/bench/bench_buffers.hpp"
 
