@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "kernels/error.hpp"
 #include "runtime/weights/model_file.hpp"
@@ -23,7 +24,7 @@ void read_everything(const std::filesystem::path& path) {
 }
 
 TEST(ModelFileDamage, OneFlippedByteIsCaughtInItsBlockAndNowhereElse) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   test::write_model(path, test::blocks_contents());
   test::flip_tensor_byte(path, "big", std::size_t{3000} * 2048 + 77);
@@ -44,7 +45,7 @@ TEST(ModelFileDamage, OneFlippedByteIsCaughtInItsBlockAndNowhereElse) {
 }
 
 TEST(ModelFileDamage, AFileCutShortAnywhereIsRefused) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto whole = folder / "whole.h5";
   const auto cut = folder / "cut.h5";
   test::write_model(whole, test::small_contents());
@@ -60,7 +61,7 @@ TEST(ModelFileDamage, AFileCutShortAnywhereIsRefused) {
 }
 
 TEST(ModelFileDamage, AFileCutWhileOpenIsAnErrorOfTheRead) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   test::write_model(path, test::blocks_contents());
   const ModelFile file(path);
@@ -71,7 +72,7 @@ TEST(ModelFileDamage, AFileCutWhileOpenIsAnErrorOfTheRead) {
 
 // Metadata have HDF5's checksums, so this never reaches a wrong address inside the library.
 TEST(ModelFileDamage, AnyFlippedBitIsAnErrorOrHarmless) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto whole = folder / "whole.h5";
   const auto flipped = folder / "flipped.h5";
   test::write_model(whole, test::small_contents());
@@ -91,7 +92,7 @@ TEST(ModelFileDamage, AnyFlippedBitIsAnErrorOrHarmless) {
 }
 
 TEST(ModelFileDamage, EditedConfigAndTokenizerAreRefusedWhenOpened) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   const auto edited = folder / "edited.h5";
   test::write_model(path, test::small_contents());
@@ -110,7 +111,7 @@ TEST(ModelFileDamage, EditedConfigAndTokenizerAreRefusedWhenOpened) {
 }
 
 TEST(ModelFileDamage, WhatIsNoModelFileIsNamed) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   EXPECT_THAT(
       [&] { ModelFile{folder / "none.h5"}; },
       ThrowsMessage<ModelFileError>(AllOf(HasSubstr("none.h5"), HasSubstr("No such file"))));
@@ -134,7 +135,7 @@ TEST(ModelFileDamage, AnUnreadableFileIsNamed) {
   if (::geteuid() == 0) {
     GTEST_SKIP() << "root reads everything";
   }
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::small_contents());
   ::chmod((folder / "m.h5").c_str(), 0);
   EXPECT_THAT(

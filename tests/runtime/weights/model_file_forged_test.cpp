@@ -31,7 +31,7 @@ class ForgedModel : public testing::Test {
     }
     return "";
   }
-  test::ScratchFolder folder_;
+  test::ModelFolder folder_;
 };
 
 TEST_F(ForgedModel, TheUnchangedOneOpens) {
@@ -193,7 +193,7 @@ void compress(const std::filesystem::path& path, const std::string& name) {
 }
 
 TEST(ModelFileFallback, CompressedChunksReadTheSameAsPlainBytes) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   test::write_model(path, test::blocks_contents());
   compress(path, "big");
@@ -217,7 +217,7 @@ TEST(ModelFileFallback, ARepackedFileIsTheSameModel) {
   if (std::system("h5repack --version > /dev/null 2>&1") != 0) {
     GTEST_SKIP() << "h5repack is not installed";
   }
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const std::string fingerprint = test::write_model(folder / "m.h5", test::small_contents());
   const std::string command = "h5repack --low=1 --high=1 " + (folder / "m.h5").string() + " " +
                               (folder / "new.h5").string();

@@ -22,7 +22,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 TEST(ModelFile, GivesBackWhatWasWritten) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const ModelContents contents = test::small_contents();
   const std::string fingerprint = test::write_model(folder / "m.h5", contents);
   const ModelFile file(folder / "m.h5");
@@ -52,7 +52,7 @@ TEST(ModelFile, GivesBackWhatWasWritten) {
 }
 
 TEST(ModelFile, TensorsAreSortedByName) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::small_contents());
   const ModelFile file(folder / "m.h5");
   EXPECT_TRUE(std::is_sorted(file.tensors().begin(), file.tensors().end(),
@@ -60,7 +60,7 @@ TEST(ModelFile, TensorsAreSortedByName) {
 }
 
 TEST(ModelFile, KeepsEveryPatternOfThe16BitFloats) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelContents contents = test::small_contents();
   contents.tensors = {{"b", DType::bf16, {256, 256}, ""}, {"h", DType::f16, {256, 256}, ""}};
   test::Bytes patterns(std::size_t{1} << 17);
@@ -80,7 +80,7 @@ TEST(ModelFile, KeepsEveryPatternOfThe16BitFloats) {
 class ModelFileBlocks : public testing::Test {
  protected:
   void SetUp() override { test::write_model(folder_ / "m.h5", test::blocks_contents()); }
-  test::ScratchFolder folder_;
+  test::ModelFolder folder_;
 };
 
 TEST_F(ModelFileBlocks, AnySliceEqualsTheSameRowsOfTheWhole) {
@@ -167,7 +167,7 @@ TEST_F(ModelFileBlocks, DataBeginAtMultiplesOf4096) {
 }
 
 TEST(ModelFile, RequireNamesWantedAndFound) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::small_contents());
   const ModelFile file(folder / "m.h5");
   const std::vector<std::int64_t> good{33, 8};
@@ -181,7 +181,7 @@ TEST(ModelFile, RequireNamesWantedAndFound) {
 }
 
 TEST(ModelFile, CanBeMovedAndReadAfterwards) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::small_contents());
   ModelFile first(folder / "m.h5");
   const ModelFile second(std::move(first));
@@ -189,7 +189,7 @@ TEST(ModelFile, CanBeMovedAndReadAfterwards) {
 }
 
 TEST(ModelFile, ManyTensorsAndLongNamesAreKept) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelContents contents = test::small_contents();
   contents.tensors.clear();
   for (int i = 0; i < 500; ++i) {
@@ -207,7 +207,7 @@ TEST(ModelFile, H5dumpShowsTheSixteenBitFloat) {
   if (std::system("h5dump --version > /dev/null 2>&1") != 0) {
     GTEST_SKIP() << "h5dump is not installed";
   }
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelContents contents = test::small_contents();
   contents.tensors = {{"norm.weight", DType::bf16, {2}, ""}};
   ModelWriter writer(folder / "m.h5", contents);

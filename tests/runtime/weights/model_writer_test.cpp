@@ -22,7 +22,7 @@ using testing::IsEmpty;
 using testing::ThrowsMessage;
 
 TEST(ModelWriter, RowsInPiecesOfAnySizeMakeTheSameFile) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const ModelContents contents = test::blocks_contents();
   const std::string fingerprint = test::write_model(folder / "whole.h5", contents);
   ModelWriter writer(folder / "pieces.h5", contents);
@@ -44,7 +44,7 @@ TEST(ModelWriter, RowsInPiecesOfAnySizeMakeTheSameFile) {
 }
 
 TEST(ModelWriter, ThreadsWriteDifferentTensorsAtOnce) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelContents contents = test::small_contents();
   contents.tensors.clear();
   for (int i = 0; i < 12; ++i) {
@@ -73,7 +73,7 @@ TEST(ModelWriter, ThreadsWriteDifferentTensorsAtOnce) {
 }
 
 TEST(ModelWriter, TheFingerprintChangesWithOneByteOfAnyPart) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   std::set<std::string> prints{test::write_model(folder / "m.h5", test::small_contents())};
   ModelContents contents = test::small_contents();
   contents.config["layers"] = 3;
@@ -96,7 +96,7 @@ TEST(ModelWriter, TheFingerprintChangesWithOneByteOfAnyPart) {
 }
 
 TEST(ModelWriter, NothingIsLeftWhereItIsAbandoned) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   {
     ModelWriter writer(folder / "m.h5", test::small_contents());
     EXPECT_EQ(folder.names().size(), 1u);
@@ -107,13 +107,13 @@ TEST(ModelWriter, NothingIsLeftWhereItIsAbandoned) {
 }
 
 TEST(ModelWriter, NothingButTheFileIsLeftWhereItIsFinished) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::small_contents());
   EXPECT_THAT(folder.names(), ElementsAre("m.h5"));
 }
 
 TEST(ModelWriter, AnExistingOutputIsKeptUnlessOverwritten) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::spill(folder / "m.h5", "precious");
   EXPECT_THAT([&] { ModelWriter(folder / "m.h5", test::small_contents()); },
               ThrowsMessage<ConfigError>(AllOf(HasSubstr("m.h5"), HasSubstr("exists"))));
@@ -126,7 +126,7 @@ TEST(ModelWriter, AnExistingOutputIsKeptUnlessOverwritten) {
 }
 
 TEST(ModelWriter, AnOutputThatComesToExistMeanwhileIsKept) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const ModelContents contents = test::small_contents();
   {
     ModelWriter writer(folder / "m.h5", contents);
@@ -141,7 +141,7 @@ TEST(ModelWriter, AnOutputThatComesToExistMeanwhileIsKept) {
 }
 
 TEST(ModelWriter, OutputsThatCannotBeWrittenAreRefused) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto write = [](const std::filesystem::path& path) {
     return [path] { ModelWriter(path, test::small_contents(), true); };
   };
@@ -152,7 +152,7 @@ TEST(ModelWriter, OutputsThatCannotBeWrittenAreRefused) {
 }
 
 TEST(ModelWriter, RowsOutOfOrderOrInPartsAreRefused) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelWriter writer(folder / "m.h5", test::small_contents());
   const test::Bytes rows = test::noise(33 * 16 + 16, 1);
   const auto part = [&](std::size_t bytes) { return std::span(rows).first(bytes); };
@@ -167,7 +167,7 @@ TEST(ModelWriter, RowsOutOfOrderOrInPartsAreRefused) {
 }
 
 TEST(ModelWriter, ContentsThatTheFormatCannotHoldAreRefused) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto refused = [&](const auto& change) {
     ModelContents contents = test::small_contents();
     change(contents);
@@ -189,7 +189,7 @@ TEST(ModelWriter, ContentsThatTheFormatCannotHoldAreRefused) {
 }
 
 TEST(ModelWriter, AModelLargerThanTheDiskIsRefusedAtOnce) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   ModelContents contents = test::small_contents();
   contents.tensors.push_back({"huge", DType::f32, {std::int64_t{1} << 30, 1 << 20}, ""});
   EXPECT_THAT([&] { ModelWriter(folder / "m.h5", contents); },
@@ -199,7 +199,7 @@ TEST(ModelWriter, AModelLargerThanTheDiskIsRefusedAtOnce) {
 }
 
 TEST(ModelWriter, AWriteThatFailsSaysHowMuchWasWantedAndFree) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit old{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
@@ -222,7 +222,7 @@ TEST(ModelWriter, AWriteThatFailsSaysHowMuchWasWantedAndFree) {
 
 // A file system of 12 MiB, filled up by another's file while the model is written.
 TEST(ModelWriter, ADiskThatFillsUpIsAnErrorAndLeavesNothing) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto disk = folder / "disk";
   std::filesystem::create_directory(disk);
   if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=12m") != 0) {

@@ -19,7 +19,7 @@ std::vector<std::string> names(const std::vector<VerifyFinding>& findings) {
 }
 
 TEST(Verify, AGoodFileHasNoFindingsAndEveryByteIsCounted) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   test::write_model(folder / "m.h5", test::blocks_contents());
   const ModelFile file(folder / "m.h5", {.check = false});
   for (int threads : {1, 4}) {
@@ -31,7 +31,7 @@ TEST(Verify, AGoodFileHasNoFindingsAndEveryByteIsCounted) {
 }
 
 TEST(Verify, NamesTheTensorThatDiffersAndNoOther) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   test::write_model(path, test::small_contents());
   test::flip_tensor_byte(path, "layers.0.mlp.up", 16000);
@@ -40,7 +40,7 @@ TEST(Verify, NamesTheTensorThatDiffersAndNoOther) {
 }
 
 TEST(Verify, NamesEntriesOfConfigAndTokenizer) {
-  const test::ScratchFolder folder;
+  const test::ModelFolder folder;
   const auto path = folder / "m.h5";
   test::write_model(path, test::small_contents());
   std::string image = test::slurp(path);
