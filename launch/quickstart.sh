@@ -16,7 +16,7 @@ source launch/packages.sh
 question=${1:-Why does an orchestra need a conductor?}
 ranks=${TUTTI_RANKS:-2}
 build=build/quickstart
-tutti=$build/launch/tutti
+tutti=$build/bin/tutti
 model=$build/smollm2-135m.h5
 
 install_packages "${packages_build[@]}" "${packages_fetch[@]}"
