@@ -15,8 +15,6 @@ namespace {
 constexpr std::size_t kSliceElements = std::size_t{1} << 20;
 // Up to here every rank adds everything: fewer messages weigh more than doing the work once.
 constexpr std::size_t kGatherElements = 4096;
-// The same for two ranks, where gathering sends no more bytes than adding by pieces.
-constexpr std::size_t kExchangeElements = 16384;
 
 }  // namespace
 
@@ -46,27 +44,12 @@ void MpiCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {
   for (std::size_t begin = 0; begin < total; begin += kSliceElements) {
     const std::size_t count = std::min(kSliceElements, total - begin);
     float* slice = static_cast<float*>(x.data) + begin;
-    if (size() == 2 && count <= kExchangeElements) {
-      exchange_and_add(call, slice, count);
-    } else if (count <= kGatherElements) {
+    if (count <= kGatherElements) {
       gather_and_add(call, slice, count);
     } else {
       add_by_pieces(call, slice, count);
     }
   }
-}
-
-// Two ranks, whole slice: one message each way, nothing copied.
-void MpiCommunicator::exchange_and_add(const CollectiveCall& call, float* x, std::size_t count) {
-  received_.resize(std::max(received_.size(), count));
-  const int peer = 1 - rank();
-  const int n = static_cast<int>(count);
-  TUTTI_MPI(MPI_Sendrecv(x, n, MPI_FLOAT, peer, 0, received_.data(), n, MPI_FLOAT, peer, 0,
-                         group_.handle().comm, MPI_STATUS_IGNORE),
-            call);
-  parts_[static_cast<std::size_t>(rank())] = x;
-  parts_[static_cast<std::size_t>(peer)] = received_.data();
-  ordered_sum(parts_, count, x);
 }
 
 // Whole slices of all ranks to all ranks, each adds them all.

@@ -28,7 +28,6 @@ class MpiCommunicator final : public Communicator {
 
  private:
   CollectiveCall next(std::string_view collective);
-  void exchange_and_add(const CollectiveCall& call, float* x, std::size_t count);
   void gather_and_add(const CollectiveCall& call, float* x, std::size_t count);
   void add_by_pieces(const CollectiveCall& call, float* x, std::size_t count);
   void gather_rows(const CollectiveCall& call, const TensorView& local,

@@ -96,6 +96,7 @@ std::vector<int> RankGrid::tensor_group(int replica, int stage) const {
 
 std::vector<int> RankGrid::pipeline(int replica, int tensor_rank) const {
   std::vector<int> ranks;
+  ranks.reserve(static_cast<std::size_t>(shape_.stages));
   for (int stage = 0; stage < shape_.stages; ++stage) {
     ranks.push_back(rank_at({.replica = replica, .stage = stage, .tensor_rank = tensor_rank}));
   }

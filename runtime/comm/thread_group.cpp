@@ -70,6 +70,7 @@ class ThreadCommunicator final : public Communicator {
     const std::size_t begin = piece_begin(count, rank_, size());
     const std::size_t length = piece_begin(count, rank_ + 1, size()) - begin;
     std::vector<const float*> parts;
+    parts.reserve(static_cast<std::size_t>(size()));
     for (int rank = 0; rank < size(); ++rank) {
       parts.push_back(static_cast<const float*>(meeting_.offer(rank).data) + begin);
     }
@@ -210,6 +211,7 @@ void run_ranks(int ranks, const RankFunction& fn) {
   };
   {
     std::vector<std::jthread> threads;
+    threads.reserve(static_cast<std::size_t>(ranks));
     for (int rank = 0; rank < ranks; ++rank) {
       threads.emplace_back(body, rank);
     }

@@ -5,8 +5,13 @@
 namespace tutti {
 namespace {
 
+// Guards state of libhdf5, which is one per process. Its clean-up at exit is off: every handle has
+// an owner here, and after a file that could not be closed (disk full) the clean-up of 1.10
+// crashes.
 std::recursive_mutex& hdf5_turn() {
-  static std::recursive_mutex mutex;  // guards state of libhdf5, which is one per process
+  static std::recursive_mutex mutex;
+  static const bool no_clean_up = H5dont_atexit() >= 0;  // before any other call
+  static_cast<void>(no_clean_up);
   return mutex;
 }
 

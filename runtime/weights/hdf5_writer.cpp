@@ -175,9 +175,11 @@ void Hdf5Writer::write_text(const std::string& object, const std::string& attrib
                             std::string_view text) {
   const Hdf5Scope scope;
   const std::string what = fmt::format("attribute {} of {}", attribute, object);
-  const Hdf5Handle opened = checked(
-      H5Aopen_by_name(file_.get(), object.c_str(), attribute.c_str(), H5P_DEFAULT, H5P_DEFAULT),
-      H5Aclose, "cannot open " + what);
+  // The object stays open meanwhile: HDF5 1.10.8 does not write to what H5Aopen_by_name gives here.
+  const Hdf5Handle owner =
+      checked(H5Oopen(file_.get(), object.c_str(), H5P_DEFAULT), H5Oclose, "cannot open " + object);
+  const Hdf5Handle opened = checked(H5Aopen(owner.get(), attribute.c_str(), H5P_DEFAULT), H5Aclose,
+                                    "cannot open " + what);
   const Hdf5Handle type(H5Aget_type(opened.get()), H5Tclose);
   if (H5Tget_size(type.get()) != text.size() ||
       H5Awrite(opened.get(), type.get(), text.data()) < 0) {

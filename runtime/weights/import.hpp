@@ -38,7 +38,7 @@ struct ImportOptions {
   int threads = 1;
   bool overwrite = false;  // replace an existing output
   // (bytes done, bytes in all), from one thread at a time.
-  std::function<void(std::uint64_t, std::uint64_t)> on_progress;
+  std::function<void(std::uint64_t, std::uint64_t)> on_progress = {};
 };
 
 struct ImportReport {

@@ -32,8 +32,12 @@ std::optional<std::uint64_t> free_bytes(const fs::path& folder) {
 }
 
 std::string in_units(std::uint64_t bytes) {
-  return bytes < 10'000'000 ? fmt::format("{} bytes", bytes)
-                            : fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+  const auto number = static_cast<double>(bytes);
+  if (bytes < 1'000'000) {
+    return fmt::format("{} bytes", bytes);
+  }
+  return bytes < 1'000'000'000 ? fmt::format("{:.2f} MB", number / 1e6)
+                               : fmt::format("{:.2f} GB", number / 1e9);
 }
 
 void check_target(const fs::path& target, bool overwrite) {
