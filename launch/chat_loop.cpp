@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "kernels/error.hpp"
 #include "launch/line_input.hpp"
@@ -44,17 +45,24 @@ class ChatLoop {
       if (line.find_first_not_of(" \t") == std::string::npos) {
         continue;
       }
-      try {
-        const std::vector<TokenId> prompt = prompt_of(line);
-        answer(prompt, input);
-      } catch (const ConfigError& error) {
-        say(fmt::format("tutti: {}\n", error.what()));
+      if (const auto prompt = prompt_of(line)) {
+        answer(*prompt, input);
       }
     }
   }
 
  private:
-  std::vector<TokenId> prompt_of(const std::string& line) {
+  // Nothing where the line cannot be answered, which it then says: the chat goes on.
+  std::optional<std::vector<TokenId>> prompt_of(const std::string& line) {
+    try {
+      return encode(line);
+    } catch (const ConfigError& error) {
+      say(fmt::format("tutti: {}\n", error.what()));
+      return std::nullopt;
+    }
+  }
+
+  std::vector<TokenId> encode(const std::string& line) {
     if (!encoder_.chat()) {
       std::vector<TokenId> prompt = encoder_.encode(line);
       require_room("this line", prompt.size(), options_.context);
