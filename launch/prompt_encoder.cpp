@@ -51,20 +51,21 @@ std::vector<TokenId> PromptEncoder::encode(std::span<const ChatMessage> messages
 
 Conversation::Turn Conversation::ask(const std::string& message, std::int64_t context,
                                      std::int64_t reserve) {
-  messages_.push_back({.role = "user", .content = message});
+  std::vector<ChatMessage> kept = messages_;
+  kept.push_back({.role = "user", .content = message});
   Turn turn;
   while (true) {
-    turn.prompt = encode_(messages_);
-    const bool alone = messages_.size() < 3;
+    turn.prompt = encode_(kept);
+    const bool alone = kept.size() < 3;
     const std::int64_t room = context - (alone ? 1 : std::max<std::int64_t>(reserve, 1));
     if (static_cast<std::int64_t>(turn.prompt.size()) <= room) {
+      messages_ = std::move(kept);
       return turn;
     }
     if (alone) {
-      messages_.clear();
       require_room("this message", turn.prompt.size(), context);
     }
-    messages_.erase(messages_.begin(), messages_.begin() + 2);
+    kept.erase(kept.begin(), kept.begin() + 2);
     ++turn.dropped;
   }
 }

@@ -1,0 +1,9 @@
+#!/bin/sh
+# install_and_move.sh CMAKE BUILD FOLDER: the installed tree works from another place.
+set -e
+rm -rf "$3"
+"$1" --install "$2" --prefix "$3/first" >/dev/null
+mv "$3/first" "$3/second"
+"$3/second/bin/tutti" --version
+test -s "$3/second/share/man/man1/tutti.1"
+bash -n "$3/second/share/bash-completion/completions/tutti"
