@@ -35,10 +35,10 @@ function(tutti_label program label)
   add_dependencies(tests_${label} ${program})
 endfunction()
 
-# tutti_test(NAME LABEL unit SOURCES … USES …): one GoogleTest program, each of its tests known to
-# ctest by name. Tests run in the source tree's root, so that they find tests/golden.
+# tutti_test(NAME LABEL unit SOURCES … USES … PROPERTIES …): one GoogleTest program, each of its
+# tests known to ctest by name. Tests run in the source tree's root, so that they find tests/golden.
 function(tutti_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -47,7 +47,7 @@ function(tutti_test name)
   tutti_label(${name} ${arg_LABEL})
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
+    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} ${arg_PROPERTIES}
     DISCOVERY_TIMEOUT 60)
 endfunction()
 
