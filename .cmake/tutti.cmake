@@ -18,6 +18,9 @@ if(TUTTI_SANITIZE)
   target_link_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE})
   target_compile_definitions(tutti_flags INTERFACE TUTTI_SANITIZED)
 endif()
+if(TUTTI_FUZZ)  # the libraries too: without their coverage libFuzzer has nothing to go by and stops
+  target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
+endif()
 
 # tutti_library(NAME SOURCES … USES …): a static library of one layer.
 function(tutti_library name)
