@@ -18,6 +18,9 @@ if(TUTTI_SANITIZE)
   target_link_options(tutti_flags INTERFACE -fsanitize=${TUTTI_SANITIZE})
   target_compile_definitions(tutti_flags INTERFACE TUTTI_SANITIZED)
 endif()
+if(TUTTI_FUZZ)  # the libraries too: without their coverage libFuzzer has nothing to go by and stops
+  target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
+endif()
 
 # tutti_library(NAME SOURCES … USES …): a static library of one layer.
 function(tutti_library name)
@@ -35,10 +38,10 @@ function(tutti_label program label)
   add_dependencies(tests_${label} ${program})
 endfunction()
 
-# tutti_test(NAME LABEL unit SOURCES … USES …): one GoogleTest program, each of its tests known to
-# ctest by name. Tests run in the source tree's root, so that they find tests/golden.
+# tutti_test(NAME LABEL unit SOURCES … USES … PROPERTIES …): one GoogleTest program, each of its
+# tests known to ctest by name. Tests run in the source tree's root, so that they find tests/golden.
 function(tutti_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -47,7 +50,7 @@ function(tutti_test name)
   tutti_label(${name} ${arg_LABEL})
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
+    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} ${arg_PROPERTIES}
     DISCOVERY_TIMEOUT 60)
 endfunction()
 

@@ -166,7 +166,7 @@ void attention(const Exec& exec, const AttentionArgs& args) {
   for (const WorkItem& item : items) {
     work += item.cost() * args.head_dim;
   }
-  const int threads = threads_for(exec, work);
+  [[maybe_unused]] const int threads = threads_for(exec, work);
   const auto count = static_cast<std::int64_t>(items.size());
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(dynamic, 1)
   for (std::int64_t i = 0; i < count; ++i) {

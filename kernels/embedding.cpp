@@ -30,7 +30,7 @@ void embedding_host(const Exec& exec, const EmbeddingArgs& args) {
   const std::int64_t tokens = args.ids.rows();
   const std::int64_t hidden = args.table.in();
   const auto* ids = static_cast<const std::int32_t*>(args.ids.data);
-  const int threads = threads_for(exec, tokens * hidden);
+  [[maybe_unused]] const int threads = threads_for(exec, tokens * hidden);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {
     const std::int64_t row = ids[t * args.ids.row_stride] - args.first_row;

@@ -14,9 +14,9 @@ struct GemmArgs {
 };
 
 // y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32 in an order that depends on nothing
-// but `in`: an element has the same bits whatever the other tokens, the rows that this rank holds and
-// the threads are. From 32 tokens on, 16-bit weights are widened into exec.scratch first; ConfigError
-// where it is smaller than gemm_scratch_bytes.
+// but `in`: an element has the same bits whatever the other tokens, the rows that this rank holds
+// and the threads are. From 32 tokens on, 16-bit weights are widened into exec.scratch first;
+// ConfigError where it is smaller than gemm_scratch_bytes.
 void gemm(const Exec& exec, const GemmArgs& args);
 
 // Bytes of exec.scratch that gemm wants for a weight with rows of `in` elements.

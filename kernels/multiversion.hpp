@@ -4,14 +4,15 @@
 // of a vector register. `multiversion<Kernel>(args…)` runs the widest clone that this processor
 // can. Plain target attributes and not target_clones: no ifunc (which sanitizers and some linkers
 // do not bear), the same under GCC and clang, and the clones may be templates.
+//
+// Under sanitizers only the baseline is compiled: three instrumented clones take minutes each.
 #pragma once
 
 #include <cstdint>
-#include <utility>
 
 #define TUTTI_INLINE inline __attribute__((always_inline))
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(TUTTI_SANITIZED)
 #define TUTTI_HAVE_CLONES 1
 #define TUTTI_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define TUTTI_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")))

@@ -83,7 +83,7 @@ void rmsnorm_host(const Exec& exec, const TensorView& x, const TensorView* resid
                   const TensorView& weight, float eps, const TensorView& y) {
   const std::int64_t tokens = x.rows();
   const std::int64_t dim = x.row_elements();
-  const int threads = threads_for(exec, tokens * dim);
+  [[maybe_unused]] const int threads = threads_for(exec, tokens * dim);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {
     multiversion<RmsnormRow>(Row{.x = x.row<float>(t),

@@ -118,7 +118,7 @@ void check_rope(const Exec& exec, const RopeAppendArgs& args) {
 void rope_append(const Exec& exec, const RopeAppendArgs& args) {
   check_rope(exec, args);
   const std::int64_t tokens = args.qkv.rows();
-  const int threads = threads_for(exec, tokens * args.qkv.shape[1]);
+  [[maybe_unused]] const int threads = threads_for(exec, tokens * args.qkv.shape[1]);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {
     rope_token(args, t);

@@ -45,7 +45,7 @@ void silu_mul(const Exec& exec, const SiluMulArgs& args) {
   const std::int64_t tokens = args.y.rows();
   const std::int64_t columns = args.y.shape[1];
   check_view(exec, "silu_mul", "gate_up", args.gate_up, DType::f32, {tokens, 2 * columns});
-  const int threads = threads_for(exec, tokens * columns * 2);
+  [[maybe_unused]] const int threads = threads_for(exec, tokens * columns * 2);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {
     const float* gate = args.gate_up.row<float>(t);

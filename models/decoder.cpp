@@ -101,9 +101,10 @@ Decoder::Workspace Decoder::make_workspace(const Exec& exec, bool root) const {
   const auto make = [&](std::int64_t rows, std::int64_t columns) {
     return Tensor(exec.place, DType::f32, {rows, columns}, "the workspace");
   };
-  const std::int64_t widest = std::max({spec_.hidden, attention_.q_columns(), share_.ffn.size()});
-  const auto scratch =
-      static_cast<std::int64_t>(gemm_scratch_bytes(widest, exec.threads) / sizeof(float)) + 1;
+  std::size_t scratch = 0;
+  for (const std::int64_t in : {spec_.hidden, attention_.q_columns(), share_.ffn.size()}) {
+    scratch = std::max(scratch, gemm_scratch_bytes(in, exec.threads));
+  }
   return {.residual = make(tokens, spec_.hidden),
           .x = make(tokens, spec_.hidden),
           .qkv = make(tokens, attention_.qkv_columns()),
@@ -113,7 +114,7 @@ Decoder::Workspace Decoder::make_workspace(const Exec& exec, bool root) const {
           .last = make(wanted, spec_.hidden),
           .local_logits = make(wanted, share_.vocabulary.size()),
           .logits = make(root ? wanted : 0, spec_.vocabulary),
-          .scratch = make(1, scratch)};
+          .scratch = make(1, static_cast<std::int64_t>(scratch / sizeof(float)) + 1)};
 }
 
 KvLayout Decoder::kv_layout() const {

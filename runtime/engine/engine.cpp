@@ -155,8 +155,8 @@ void Engine::publish(const ScheduledStep& step, const TensorView& logits, const 
       continue;
     }
     Sequence& sequence = sequences_.at(chunk.id);
-    SampledToken sampled =
-        sample_token(exec_, logits.row_slice({row, row + 1}), sequence.request, sequence.tokens);
+    const TensorView own(logits.row<float>(row), DType::f32, logits.place, {logits.shape[1]});
+    SampledToken sampled = sample_token(exec_, own, sequence.request, sequence.tokens);
     ++row;
     const TokenEvent event = extend(sequence, std::move(sampled));
     if (event.finish) {

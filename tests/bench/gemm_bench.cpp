@@ -29,7 +29,7 @@ struct Sum {
 };
 
 void read_bandwidth(benchmark::State& state) {
-  const auto threads = static_cast<int>(state.range(0));
+  [[maybe_unused]] const auto threads = static_cast<int>(state.range(0));
   bench::Buffer buffer(DType::f32, {kBeyondCaches / 4});
   const auto* data = static_cast<const float*>(buffer.view.data);
   const std::int64_t part = kBeyondCaches / 4 / threads;
