@@ -94,14 +94,13 @@ double kv_read(Session& session, double context) {
 LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
   session.load(options.prompt_tokens + options.new_tokens, 1);
   LatencyResult result;
-  result.read_bandwidth = read_bandwidth_of_all(session);
+  session.serve(
+      [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
+  result.ranks = session.gather_facts();  // before the ceilings take memory of their own
   const GemmCeiling gemm = library_gemm_of_all(session, options.prompt_tokens);
   result.prompt_flops = gemm.flops;
   result.library_seconds = gemm.seconds;
-  session.serve(
-      [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
-  result.read_bandwidth = std::max(result.read_bandwidth, read_bandwidth_of_all(session));
-  result.ranks = session.gather_facts();
+  result.read_bandwidth = read_bandwidth_of_all(session);
   result.weight_bytes_per_token = weights_read(session, result.ranks);
   result.kv_bytes_per_token = kv_read(session, options.prompt_tokens + options.new_tokens / 2.0);
   return result;
