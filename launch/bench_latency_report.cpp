@@ -1,3 +1,4 @@
+// What a latency run says: a table for a person, an object for a machine.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
