@@ -74,7 +74,9 @@ class ChatLoop {
 
   void answer(const std::vector<TokenId>& prompt, LineInput& input) {
     Request request{.id = turns_++, .prompt = prompt, .options = options_.sampling};
-    request.options.stop_ids = encoder_.stop_ids();
+    if (!request.options.ignore_eos) {
+      request.options.stop_ids = encoder_.stop_ids();
+    }
     request.options.max_tokens = static_cast<int>(
         std::min<std::int64_t>(request.options.max_tokens, options_.context - std::ssize(prompt)));
     engine_.submit(request);
