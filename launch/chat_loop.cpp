@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "kernels/error.hpp"
 #include "launch/line_input.hpp"
+#include "launch/output.hpp"
 #include "launch/terminal.hpp"
 
 namespace tutti {
@@ -16,6 +18,16 @@ namespace {
 void say(const std::string& text) {
   fmt::print(stderr, "{}", text);
   std::fflush(stderr);
+}
+
+// Behind the answers on the same stream where both are seen: mpirun forwards two streams in any
+// order. Where answers go to a file, the person is prompted on standard error.
+void prompt(const std::string& text) {
+  if (person_looks_on(look_at_stream(STDOUT_FILENO))) {
+    write_result(text);
+  } else {
+    say(text);
+  }
 }
 
 class ChatLoop {
@@ -32,33 +44,40 @@ class ChatLoop {
     std::string line;
     while (true) {
       if (person) {
-        say("> ");
+        prompt("> ");
       }
       const LineInput::Outcome outcome = input.next(line);
       if (outcome != LineInput::Outcome::line) {
         if (person) {
-          say("\n");
+          prompt("\n");
         }
         return;
       }
       if (line.find_first_not_of(" \t") == std::string::npos) {
         continue;
       }
-      try {
-        const std::vector<TokenId> prompt = prompt_of(line);
-        answer(prompt, input);
-      } catch (const ConfigError& error) {
-        say(fmt::format("tutti: {}\n", error.what()));
+      if (const auto ids = prompt_of(line)) {
+        answer(*ids, input);
       }
     }
   }
 
  private:
-  std::vector<TokenId> prompt_of(const std::string& line) {
+  // Nothing where the line cannot be answered, which it then says: the chat goes on.
+  std::optional<std::vector<TokenId>> prompt_of(const std::string& line) {
+    try {
+      return encode(line);
+    } catch (const ConfigError& error) {
+      say(fmt::format("tutti: {}\n", error.what()));
+      return std::nullopt;
+    }
+  }
+
+  std::vector<TokenId> encode(const std::string& line) {
     if (!encoder_.chat()) {
-      std::vector<TokenId> prompt = encoder_.encode(line);
-      require_room("this line", prompt.size(), options_.context);
-      return prompt;
+      std::vector<TokenId> ids = encoder_.encode(line);
+      require_room("this line", ids.size(), options_.context);
+      return ids;
     }
     const std::int64_t reserve =
         std::min<std::int64_t>(options_.sampling.max_tokens, options_.context / 2);
@@ -72,15 +91,21 @@ class ChatLoop {
     return turn.prompt;
   }
 
+<<<<<<< HEAD
   void answer(const std::vector<TokenId>& prompt, LineInput& input) {
     Request request{.id = turns_++, .prompt = prompt, .options = options_.sampling};
     if (!request.options.ignore_eos) {
       request.options.stop_ids = encoder_.stop_ids();
     }
+=======
+  void answer(const std::vector<TokenId>& ids, LineInput& input) {
+    Request request{.id = turns_++, .prompt = ids, .options = options_.sampling};
+    request.options.stop_ids = encoder_.stop_ids();
+>>>>>>> launch
     request.options.max_tokens = static_cast<int>(
-        std::min<std::int64_t>(request.options.max_tokens, options_.context - std::ssize(prompt)));
+        std::min<std::int64_t>(request.options.max_tokens, options_.context - std::ssize(ids)));
     engine_.submit(request);
-    writer_.expect({prompt}, request.id);
+    writer_.expect({ids}, request.id);
     while (!engine_.idle()) {
       if (input.interrupted()) {
         engine_.cancel(request.id);

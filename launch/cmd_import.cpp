@@ -146,11 +146,7 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
     fmt::print(stderr, "tutti: an import is the work of one rank: {} wait for it\n",
                mpi.size() - 1);
   }
-  together(control, mpi.host(), [&] {
-    if (mpi.rank() == 0) {
-      import_one(command);
-    }
-  });
+  on_root(control, [&] { import_one(command); });
   return ExitCode::fine;
 }
 

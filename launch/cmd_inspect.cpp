@@ -103,11 +103,7 @@ void inspect(const ParsedOptions& parsed) {
 
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   MpiControlPlane control(mpi.world());
-  together(control, mpi.host(), [&] {
-    if (mpi.rank() == 0) {
-      inspect(parsed);
-    }
-  });
+  on_root(control, [&] { inspect(parsed); });
   return ExitCode::fine;
 }
 

@@ -46,6 +46,27 @@ const OptionSpec* option_named(const std::vector<OptionSpec>& options, const std
   return nullptr;
 }
 
+// Boost refuses "--name=" with nothing behind it, which is how an empty text is written.
+std::vector<std::string> split_empty_values(const CommandSpec& command,
+                                            const std::vector<std::string>& arguments) {
+  const std::vector<OptionSpec> options = command.options();
+  std::vector<std::string> split;
+  bool operands_only = false;
+  for (const std::string& argument : arguments) {
+    operands_only = operands_only || argument == "--";
+    const std::string name = argument.substr(0, argument.size() - (argument.empty() ? 0 : 1));
+    const OptionSpec* option =
+        !operands_only && argument.ends_with('=') ? option_named(options, name) : nullptr;
+    if (option != nullptr && !option->value.empty()) {
+      split.push_back(name);
+      split.emplace_back();
+    } else {
+      split.push_back(argument);
+    }
+  }
+  return split;
+}
+
 // Boost would take the next option for the value that was forgotten.
 void refuse_missing_values(const CommandSpec& command, const std::vector<std::string>& arguments) {
   const std::vector<OptionSpec> options = command.options();
@@ -130,7 +151,7 @@ ParsedOptions parse_options(const CommandSpec& command, const std::vector<std::s
     return parsed;
   }
   refuse_missing_values(command, arguments);
-  const po::variables_map values = run_boost(command, arguments);
+  const po::variables_map values = run_boost(command, split_empty_values(command, arguments));
   for (const OptionSpec& option : command.options()) {
     ParsedOptions::Entry& entry = parsed.entries_[option.name];
     entry.is_flag = option.value.empty();

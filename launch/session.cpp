@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -94,11 +95,7 @@ void Session::check_identity() {
 }
 
 void Session::on_root(const std::function<void()>& work) {
-  together(control_, mpi_.host(), [&] {
-    if (root()) {
-      work();
-    }
-  });
+  tutti::on_root(control_, work);
 }
 
 void Session::load(std::int64_t kv_tokens, int sequences) {
@@ -191,23 +188,27 @@ std::vector<RankFacts> Session::gather_facts() {
 }
 
 void Session::serve(const std::function<void(Engine&)>& work) {
-  if (!root()) {
-    follow(exec_, control_, *model_, *cache_);
-    return;
-  }
-  Engine engine(exec_, control_, *model_, *cache_, *tokenizer_);
-  try {
-    work(engine);
-  } catch (const CommError&) {
-    throw;
-  } catch (const DeviceError&) {
-    throw;
-  } catch (...) {  // between two steps: the others can still be released
-    const Failure failure = failure_of(std::current_exception());
+  std::exception_ptr failure;
+  if (root()) {
+    Engine engine(exec_, control_, *model_, *cache_, *tokenizer_);
+    try {
+      work(engine);
+    } catch (const CommError&) {
+      throw;
+    } catch (const DeviceError&) {
+      throw;
+    } catch (...) {  // between two steps: the others can still be released
+      failure = std::current_exception();
+    }
     engine.stop();
-    throw AgreedFailure(failure);
+  } else {
+    follow(exec_, control_, *model_, *cache_);
   }
-  engine.stop();
+  on_root([&] {
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
+  });
 }
 
 std::uint64_t peak_resident_bytes() {

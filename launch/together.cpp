@@ -63,6 +63,27 @@ void together(ControlPlane& control, const std::string& host, const std::functio
   }
 }
 
+void on_root(ControlPlane& control, const std::function<void()>& work) {
+  std::vector<std::byte> bytes;
+  if (control.rank() == 0) {
+    nlohmann::json outcome = nlohmann::json::object();
+    try {
+      work();
+    } catch (...) {
+      const Failure failure = failure_of(std::current_exception());
+      outcome = {{"code", static_cast<int>(failure.code)}, {"message", failure.message}};
+    }
+    bytes = bytes_of(outcome.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  control.broadcast(bytes, 0);
+  const auto* begin = reinterpret_cast<const char*>(bytes.data());
+  const nlohmann::json outcome = nlohmann::json::parse(begin, begin + bytes.size());
+  if (!outcome.empty()) {
+    throw AgreedFailure(
+        {static_cast<ExitCode>(outcome["code"].get<int>()), outcome["message"].get<std::string>()});
+  }
+}
+
 void alike(const std::function<void()>& work) {
   try {
     work();

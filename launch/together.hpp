@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "launch/exit_code.hpp"
@@ -26,6 +27,10 @@ Failure joint_failure(const std::vector<RankFailure>& failures, int ranks);
 // Collective. Does `work`, which must not communicate; afterwards throws AgreedFailure on every
 // rank where it failed on any.
 void together(ControlPlane& control, const std::string& host, const std::function<void()>& work);
+
+// Collective. Does `work`, which must not communicate, on rank 0; what it throws is thrown as
+// AgreedFailure on every rank.
+void on_root(ControlPlane& control, const std::function<void()>& work);
 
 // For work whose outcome is the same on every rank by its nature: failures become AgreedFailure.
 void alike(const std::function<void()>& work);

@@ -44,6 +44,7 @@ class Terminal {
     while (true) {
       const std::size_t found = shown_.find(text);
       if (found != std::string::npos) {
+        seen_ += shown_.substr(0, found + text.size());
         shown_.erase(0, found + text.size());
         return true;
       }
@@ -60,6 +61,7 @@ class Terminal {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
   const std::string& rest() const { return shown_; }
+  const std::string& seen() const { return seen_; }  // all that was waited for
 
  private:
   bool read_more() {
@@ -79,6 +81,7 @@ class Terminal {
   int master_ = -1;
   pid_t child_ = -1;
   std::string shown_;
+  std::string seen_;
 };
 
 std::vector<std::string> chat_command(bool under_mpirun) {
@@ -97,7 +100,9 @@ TEST_P(ChatAtATerminal, AnswersAndLeavesByControlD) {
   ASSERT_TRUE(terminal.wait_for("Ctrl-D leaves")) << terminal.rest();
   ASSERT_TRUE(terminal.wait_for("> ")) << terminal.rest();
   terminal.type("hello\n");
-  ASSERT_TRUE(terminal.wait_for("> ")) << terminal.rest();
+  ASSERT_TRUE(terminal.wait_for("hello\r\n")) << terminal.rest();  // its echo
+  ASSERT_TRUE(terminal.wait_for("\r\n> ")) << terminal.rest();
+  EXPECT_EQ(terminal.seen().find("tutti: "), std::string::npos) << terminal.seen();
   terminal.type("\x04");
   EXPECT_EQ(terminal.exit_code(), 0) << terminal.rest();
 }

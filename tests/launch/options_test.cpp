@@ -71,6 +71,7 @@ TEST(Options, TakeTextThatBeginsWithADash) {
 
 TEST(Options, TakeEmptyText) {
   EXPECT_THAT(parse({"f", "--word", ""}).texts("word"), ElementsAre(""));
+  EXPECT_THAT(parse({"f", "--word=", "--loud"}).texts("word"), ElementsAre(""));
 }
 
 TEST(Options, UnknownOneSuggestsTheNearest) {
