@@ -91,17 +91,11 @@ class ChatLoop {
     return turn.prompt;
   }
 
-<<<<<<< HEAD
-  void answer(const std::vector<TokenId>& prompt, LineInput& input) {
-    Request request{.id = turns_++, .prompt = prompt, .options = options_.sampling};
+  void answer(const std::vector<TokenId>& ids, LineInput& input) {
+    Request request{.id = turns_++, .prompt = ids, .options = options_.sampling};
     if (!request.options.ignore_eos) {
       request.options.stop_ids = encoder_.stop_ids();
     }
-=======
-  void answer(const std::vector<TokenId>& ids, LineInput& input) {
-    Request request{.id = turns_++, .prompt = ids, .options = options_.sampling};
-    request.options.stop_ids = encoder_.stop_ids();
->>>>>>> launch
     request.options.max_tokens = static_cast<int>(
         std::min<std::int64_t>(request.options.max_tokens, options_.context - std::ssize(ids)));
     engine_.submit(request);
