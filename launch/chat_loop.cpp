@@ -93,7 +93,9 @@ class ChatLoop {
 
   void answer(const std::vector<TokenId>& ids, LineInput& input) {
     Request request{.id = turns_++, .prompt = ids, .options = options_.sampling};
-    request.options.stop_ids = encoder_.stop_ids();
+    if (!request.options.ignore_eos) {
+      request.options.stop_ids = encoder_.stop_ids();
+    }
     request.options.max_tokens = static_cast<int>(
         std::min<std::int64_t>(request.options.max_tokens, options_.context - std::ssize(ids)));
     engine_.submit(request);

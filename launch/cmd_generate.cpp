@@ -76,7 +76,9 @@ std::vector<Request> make_requests(const Session& session, const GenerateOptions
     const std::int64_t room = session.context() - std::ssize(request.prompt);
     request.options.max_tokens =
         static_cast<int>(std::min<std::int64_t>(request.options.max_tokens, room));
-    request.options.stop_ids = encoder.stop_ids();
+    if (!request.options.ignore_eos) {
+      request.options.stop_ids = encoder.stop_ids();
+    }
     requests.push_back(std::move(request));
   }
   return requests;

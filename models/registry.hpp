@@ -33,8 +33,8 @@ struct ModelLimits {
 };
 
 // Builds rank `group.rank()`'s part and loads its slices. `config` is ModelFile::config().
-std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan,
-                                  const Exec& exec, Communicator& group,
-                                  const WeightSource& source, const ModelLimits& limits);
+std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec,
+                                  Communicator& group, const WeightSource& source,
+                                  const ModelLimits& limits);
 
 }  // namespace tutti

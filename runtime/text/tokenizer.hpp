@@ -38,7 +38,8 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   // Added (non-special) tokens are always recognised. No bos or eos is added here.
   virtual std::vector<TokenId> encode(std::string_view text, SpecialTokens special) const = 0;
-  // Bytes of a whole sequence, special tokens left out when skip_special is set.
+  // The text of a whole sequence, special tokens left out when skip_special is set. Always valid
+  // UTF-8: bytes that are no character become U+FFFD. No clean-up of spaces before punctuation.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_special) const = 0;
   virtual std::int64_t vocabulary_size() const = 0;  // largest id + 1
   virtual const SpecialIds& special() const = 0;

@@ -116,16 +116,22 @@ TEST_P(Smollm2Ranks, GoesOnWithTextsAsTheReference) {
   expect_tokens(generate(GetParam(), "--ignore-eos " + prompt_arguments(texts)), texts);
 }
 
+// Also where --ignore-eos goes on after the end that a chat format names.
 TEST_P(Smollm2Ranks, AnswersQuestionsAsTheReference) {
+  std::map<std::string, std::vector<json>> by_system;
   for (const json& entry : cases(is_question)) {
-    const json& messages = entry["messages"];
+    const json& first = entry["messages"][0];
+    by_system[first["role"] == "system" ? first["content"] : ""].push_back(entry);
+  }
+  for (const auto& [system, questions] : by_system) {
     std::string arguments = "--ignore-eos --chat";
-    if (messages.size() == 2) {
-      arguments += " --system " + quoted(messages[0]["content"]);
+    if (!system.empty()) {
+      arguments += " --system " + quoted(system);
     }
-    expect_tokens(
-        generate(GetParam(), arguments + " --prompt " + quoted(messages.back()["content"])),
-        {entry});
+    for (const json& entry : questions) {
+      arguments += " --prompt " + quoted(entry["messages"].back()["content"]);
+    }
+    expect_tokens(generate(GetParam(), arguments), questions);
   }
 }
 

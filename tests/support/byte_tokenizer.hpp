@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/text/tokenizer.hpp"
+#include "runtime/text/utf8.hpp"
 
 namespace tutti::test {
 
@@ -19,11 +20,11 @@ class ByteTokenizer final : public Tokenizer {
     return ids;
   }
   std::string decode(std::span<const TokenId> ids, bool) const override {
-    std::string text;
+    std::string bytes;
     for (const TokenId id : ids) {
-      text += id < kEos ? std::string(1, static_cast<char>(id)) : std::string();
+      bytes += id < kEos ? std::string(1, static_cast<char>(id)) : std::string();
     }
-    return text;
+    return text::replace_invalid_utf8(bytes);
   }
   std::int64_t vocabulary_size() const override { return kEos + 1; }
   const SpecialIds& special() const override { return special_; }
