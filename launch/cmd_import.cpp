@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "launch/build_info.hpp"
 #include "launch/commands.hpp"
 #include "launch/identity_banner.hpp"
 #include "launch/output.hpp"
@@ -75,7 +76,7 @@ CommandSpec import_spec() {
                       }}},
       .operands = {"SOURCE"},
       .examples = {"tutti import SmolLM2-135M-Instruct.gguf -o smollm2.h5",
-                   "tutti import ~/models/Llama-3.1-8B -o llama.h5 --dtype bf16 --threads 16"}};
+                   "tutti import ~/models/Llama-3-8B -o llama.h5 --dtype bf16 --threads 16"}};
 }
 
 ImportCommand import_options(const ParsedOptions& parsed) {
@@ -117,6 +118,7 @@ void import_one(ImportCommand command) {
   }
   const std::unique_ptr<TensorSource> source = open_source(command.source);
   ImportJob job = make_import_job(*source, command.source, command.dtype);
+  job.created_by = "tutti " + version();
   if (!command.name.empty()) {
     job.name = command.name;
   }

@@ -1,5 +1,6 @@
 // The only place that catches everything: turns errors into messages and exit codes, and sees to it
 // that no rank is left waiting.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -56,6 +57,8 @@ int report(const std::optional<MpiSession>& mpi, const std::exception_ptr& error
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A limit on file sizes is to be reported by the write that meets it.
+  std::signal(SIGXFSZ, SIG_IGN);
   std::optional<MpiSession> mpi;
   try {
     mpi.emplace(argc, argv);

@@ -22,6 +22,7 @@ class NamedSource final : public TensorSource {
            std::optional<DType> dtype = DType::bf16) {
     tensors_.push_back({.name = name, .encoding = "", .dtype = dtype, .shape = std::move(shape)});
   }
+  void set_tokenizer(TokenizerAssets assets) { tokenizer_ = std::move(assets); }
   void drop(const std::string& name) {
     std::erase_if(tensors_, [&](const SourceTensor& t) { return t.name == name; });
   }
@@ -147,6 +148,21 @@ TEST(ImportJob, RefusesATensorThatTheFamilyHasNoUseFor) {
   source.add("model.layers.0.self_attn.q_proj.bias", {16});
   EXPECT_THAT([&] { make_import_job(source, "x", {}); },
               ThrowsMessage<ModelFileError>(HasSubstr("q_proj.bias")));
+}
+
+TEST(ImportJob, RefusesATokenizerThatKnowsMoreIdsThanTheModel) {
+  json vocabulary;
+  for (int id = 0; id < 33; ++id) {
+    vocabulary["t" + std::to_string(id)] = id;
+  }
+  NamedSource source = hf_source(hf_config());
+  source.set_tokenizer(
+      {{"tokenizer.json",
+        json{{"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", json::array()}}}}
+            .dump()}});
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("the tokenizer has 33 ids, the configuration "
+                                                      "has a vocabulary of 32")));
 }
 
 TEST(ImportJob, UndoesTheInterleavedRotaryOrderOfGguf) {
