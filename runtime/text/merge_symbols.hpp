@@ -1,10 +1,10 @@
 // Joining neighbours until nothing joins any more, the best pair first and of equals the leftmost:
-// the loop of byte-pair encoding (Sennrich et al. 2016), with a queue instead of repeated scans.
+// the loop of byte-pair encoding (Sennrich et al. 2016), with a heap instead of repeated scans.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <queue>
 #include <vector>
 
 #include "runtime/text/tokenizer.hpp"
@@ -33,18 +33,19 @@ void merge_symbols(std::vector<Symbol>& symbols, const JoinOf& join_of) {
     std::int32_t left;
     std::uint32_t size;  // of both together: a candidate with another size is out of date
     TokenId id;
-    bool operator<(const Candidate& other) const {  // the queue's top is its greatest
+    bool operator<(const Candidate& other) const {  // the heap's top is its greatest
       return rank != other.rank ? other.rank < rank : other.left < left;
     }
   };
-  std::vector<Candidate> storage;
-  storage.reserve(symbols.size());
-  std::priority_queue<Candidate> queue({}, std::move(storage));
+  std::vector<Candidate> heap;
+  heap.reserve(symbols.size());
   const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
   const auto consider = [&](std::int32_t left, std::int32_t right) {
     if (left < 0 || right < 0) return;
     const std::optional<Join<Rank>> join = join_of(at(left), at(right));
-    if (join) queue.push({join->rank, left, at(left).size + at(right).size, join->id});
+    if (!join) return;
+    heap.push_back({join->rank, left, at(left).size + at(right).size, join->id});
+    std::push_heap(heap.begin(), heap.end());
   };
   const auto count = static_cast<std::int32_t>(symbols.size());
   for (std::int32_t i = 0; i < count; ++i) {
@@ -52,9 +53,10 @@ void merge_symbols(std::vector<Symbol>& symbols, const JoinOf& join_of) {
     at(i).next = i + 1 < count ? i + 1 : -1;
   }
   for (std::int32_t i = 0; i + 1 < count; ++i) consider(i, i + 1);
-  while (!queue.empty()) {
-    const Candidate best = queue.top();
-    queue.pop();
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end());
+    const Candidate best = heap.back();
+    heap.pop_back();
     Symbol& left = at(best.left);
     if (left.size == 0 || left.next < 0) continue;
     Symbol& right = at(left.next);

@@ -79,9 +79,10 @@ std::vector<AddedToken> added_tokens_from(const Json& json, const Json& config,
     token.id = vocabulary.find(token.content).value_or(token.id);
     if (!token.content.empty()) added.push_back(std::move(token));
   };
-  const std::string where = "tokenizer.json: added_tokens";
-  if (!member(json, "added_tokens", "tokenizer.json").is_null()) {
-    for (const Json& entry : array_member(json, "added_tokens", "tokenizer.json")) {
+  const std::string file = "tokenizer.json";
+  const std::string where = file + ": added_tokens";
+  if (!member(json, "added_tokens", file).is_null()) {
+    for (const Json& entry : array_member(json, "added_tokens", file)) {
       add(entry, token_id_of(member(entry, "id", where), where), where);
     }
   }

@@ -107,7 +107,7 @@ TEST_P(ChatTemplate, IsRecognisedAndRendersAsJinja) {
   const auto& entry = expected()["templates"][GetParam()];
   const auto format =
       ChatFormat::detect({{"chat_template", file_text(kFolder / (GetParam() + ".jinja"))}});
-  EXPECT_EQ(format.name(), entry["format"]);
+  EXPECT_EQ(format.name(), entry["format"].get<std::string>());
   int rendered = 0;
   for (const auto& item : expected()["conversations"].items()) {
     const std::string name = item.key();
