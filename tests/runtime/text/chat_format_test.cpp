@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -78,10 +79,9 @@ class FakeTokenizer : public Tokenizer {
   const SpecialIds& special() const override { return special_; }
   bool is_special(TokenId id) const override { return id >= 256; }
   std::optional<TokenId> id_of(std::string_view token) const override {
-    for (std::size_t i = 0; i < control_.size(); ++i) {
-      if (control_[i] == token) return static_cast<TokenId>(256 + i);
-    }
-    return std::nullopt;
+    const auto found = std::find(control_.begin(), control_.end(), token);
+    if (found == control_.end()) return std::nullopt;
+    return static_cast<TokenId>(256 + (found - control_.begin()));
   }
   std::string token_text(TokenId id) const override {
     return id < 256 ? std::string(1, static_cast<char>(id))
