@@ -193,11 +193,10 @@ void Session::serve(const std::function<void(Engine&)>& work) {
     Engine engine(exec_, control_, *model_, *cache_, *tokenizer_);
     try {
       work(engine);
-    } catch (const CommError&) {
-      throw;
-    } catch (const DeviceError&) {
-      throw;
-    } catch (...) {  // between two steps: the others can still be released
+    } catch (...) {
+      if (engine.mid_step()) {
+        throw;  // the others wait in a collective of the model: `main` ends them
+      }
       failure = std::current_exception();
     }
     engine.stop();
