@@ -125,7 +125,7 @@ void answer_prompts(Session& session, const GenerateOptions& options) {
     }
     writer.expect(std::move(prompts), 0);
     engine.run_until_idle([&](const TokenEvent& event) { writer.hear(event); });
-    if (!options.session.quiet) {
+    if (!options.session.messages.quiet) {
       fmt::print(stderr, "{}", summary_of(writer.answers()));
     }
   });
@@ -141,7 +141,7 @@ void chat(Session& session, const GenerateOptions& options) {
     AnswerWriter writer = make_writer(session, options);
     run_chat_loop(
         engine, *encoder, writer,
-        {.sampling = options.sampling, .context = context, .greet = !options.session.quiet});
+        {.sampling = options.sampling, .context = context, .greet = !options.session.messages.quiet});
   });
 }
 

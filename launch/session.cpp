@@ -1,7 +1,6 @@
 #include "launch/session.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +13,6 @@
 #include <utility>
 
 #include "launch/progress.hpp"
-#include "launch/terminal.hpp"
 #include "launch/threads.hpp"
 #include "runtime/comm/agreement.hpp"
 
@@ -117,15 +115,12 @@ void Session::load(std::int64_t kv_tokens, int sequences) {
 }
 
 void Session::load_weights() {
-  const RankShare& share = plan_->share(communicator_.rank());
   const std::uint64_t total = file_->identity().weight_bytes;
   // No rank waits for another while loading: the whole is judged by the root's own share.
-  const double whole = share.parameters > 0 ? static_cast<double>(file_->identity().parameters) /
-                                                  static_cast<double>(share.parameters)
-                                            : 1.0;
-  const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
-  const ProgressStyle style =
-      root() ? progress_style(options_.progress, person, options_.quiet) : ProgressStyle::none;
+  const double whole = share().parameters > 0 ? static_cast<double>(file_->identity().parameters) /
+                                                    static_cast<double>(share().parameters)
+                                              : 1.0;
+  const ProgressStyle style = root() ? options_.messages.progress_style() : ProgressStyle::none;
   Progress progress(style, "loading weights", total);
   std::atomic<std::uint64_t> read{0};
   const ModelFileSource source(
@@ -173,7 +168,7 @@ void Session::tell(double seconds) {
   for (const RankFacts& rank : ranks) {
     facts_.load_bytes += rank.read;
   }
-  if (root() && !options_.quiet) {
+  if (root() && !options_.messages.quiet) {
     fmt::print(stderr, "{}", identity_banner(facts_));
   }
 }
