@@ -76,7 +76,7 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
     }
   });
   if (session.root() && !quiet) {
-    fmt::print(stderr, "measuring: this takes a while\n");
+    write_message("measuring: this takes a while\n");
   }
   const LatencyResult result = measure_latency(session, options);
   if (session.root()) {

@@ -132,8 +132,8 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const ImportCommand command = import_options(parsed);
   MpiControlPlane control(mpi.world());
   if (mpi.rank() == 0 && mpi.size() > 1 && !command.messages.quiet) {
-    fmt::print(stderr, "tutti: an import is the work of one rank: {} wait for it\n",
-               mpi.size() - 1);
+    write_message(
+        fmt::format("tutti: an import is the work of one rank: {} wait for it\n", mpi.size() - 1));
   }
   on_root(control, [&] { import_one(command); });
   return ExitCode::fine;

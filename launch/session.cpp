@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "launch/output.hpp"
 #include "launch/progress.hpp"
 #include "launch/threads.hpp"
 #include "runtime/comm/agreement.hpp"
@@ -63,7 +64,7 @@ void Session::choose_place() {
       choose_threads(node, static_cast<std::size_t>(mpi_.node_rank()), online_cpus());
   exec_.threads = choice.threads;
   if (root() && !choice.warning.empty()) {
-    fmt::print(stderr, "tutti: warning: {}\n", choice.warning);
+    write_message(fmt::format("tutti: warning: {}\n", choice.warning));
   }
 }
 
@@ -169,7 +170,7 @@ void Session::tell(double seconds) {
     facts_.load_bytes += rank.read;
   }
   if (root() && !options_.messages.quiet) {
-    fmt::print(stderr, "{}", identity_banner(facts_));
+    write_message(identity_banner(facts_));
   }
 }
 
