@@ -76,7 +76,7 @@ double read_bandwidth_of_all(Session& session) {
 
 GemmCeiling library_gemm_of_all(Session& session, std::int64_t tokens) {
   const ShardShape& shape = session.plan().shape();
-  const RankShare& share = session.plan().share(session.control().rank());
+  const RankShare& share = session.share();
   const std::int64_t q = share.q_heads.size() * shape.head_dim;
   const std::int64_t kv = share.kv_heads.size() * shape.head_dim;
   const std::vector<std::pair<std::int64_t, std::int64_t>> products = {

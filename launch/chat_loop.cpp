@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <optional>
 
 #include "kernels/error.hpp"
@@ -15,18 +14,13 @@
 namespace tutti {
 namespace {
 
-void say(const std::string& text) {
-  fmt::print(stderr, "{}", text);
-  std::fflush(stderr);
-}
-
 // Behind the answers on the same stream where both are seen: mpirun forwards two streams in any
 // order. Where answers go to a file, the person is prompted on standard error.
 void prompt(const std::string& text) {
   if (person_looks_on(look_at_stream(STDOUT_FILENO))) {
     write_result(text);
   } else {
-    say(text);
+    write_message(text);
   }
 }
 
@@ -68,7 +62,7 @@ class ChatLoop {
     try {
       return encode(line);
     } catch (const ConfigError& error) {
-      say(fmt::format("tutti: {}\n", error.what()));
+      write_message(fmt::format("tutti: {}\n", error.what()));
       return std::nullopt;
     }
   }
@@ -83,7 +77,7 @@ class ChatLoop {
         std::min<std::int64_t>(options_.sampling.max_tokens, options_.context / 2);
     const Conversation::Turn turn = conversation_.ask(line, options_.context, reserve);
     if (turn.dropped > 0) {
-      say(fmt::format(
+      write_message(fmt::format(
           "tutti: the context of {} tokens is full: the oldest {} dropped\n", options_.context,
           turn.dropped == 1 ? "question and its answer were"
                             : fmt::format("{} questions and answers were", turn.dropped)));
@@ -108,7 +102,7 @@ class ChatLoop {
     }
     const Answer& given = writer_.answers().front();
     if (given.finish == FinishReason::cancelled) {
-      say("tutti: stopped\n");
+      write_message("tutti: stopped\n");
     }
     if (encoder_.chat()) {
       conversation_.answer(given.text);
@@ -132,7 +126,7 @@ void run_chat_loop(Engine& engine, const PromptEncoder& encoder, AnswerWriter& w
   const InterruptKey key(isatty(STDIN_FILENO) == 1 ? std::string() : launcher_terminal());
   LineInput input(STDIN_FILENO);
   if (person && options.greet) {
-    say("Ctrl-C stops an answer, Ctrl-D leaves.\n");
+    write_message("Ctrl-C stops an answer, Ctrl-D leaves.\n");
   }
   ChatLoop(engine, encoder, writer, options).run(input, person);
 }

@@ -65,7 +65,7 @@ LatencyOptions latency_options(const ParsedOptions& parsed) {
 
 ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
   LatencyOptions options = latency_options(parsed);
-  const bool quiet = options.session.quiet;
+  const bool quiet = options.session.messages.quiet;
   Session session(mpi, options.session);
   alike([&] {
     if (options.prompt_tokens + options.new_tokens > session.context()) {
@@ -76,7 +76,7 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
     }
   });
   if (session.root() && !quiet) {
-    fmt::print(stderr, "measuring: this takes a while\n");
+    write_message("measuring: this takes a while\n");
   }
   const LatencyResult result = measure_latency(session, options);
   if (session.root()) {

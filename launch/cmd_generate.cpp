@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "launch/answer_writer.hpp"
 #include "launch/chat_loop.hpp"
@@ -26,11 +26,16 @@ constexpr std::int64_t kChatContext = 8192;
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
+  std::string text;
+  std::array<char, 4096> chunk;
+  do {
+    file.read(chunk.data(), chunk.size());
+    text.append(chunk.data(), static_cast<std::size_t>(file.gcount()));
+  } while (file);
+  if (!file.eof() || file.bad()) {
     throw ConfigError(fmt::format("cannot read the prompt file {}: wanted a readable file", path));
   }
-  return text.str();
+  return text;
 }
 
 std::string read_standard_input() {
@@ -125,8 +130,8 @@ void answer_prompts(Session& session, const GenerateOptions& options) {
     }
     writer.expect(std::move(prompts), 0);
     engine.run_until_idle([&](const TokenEvent& event) { writer.hear(event); });
-    if (!options.session.quiet) {
-      fmt::print(stderr, "{}", summary_of(writer.answers()));
+    if (!options.session.messages.quiet) {
+      write_message(summary_of(writer.answers()));
     }
   });
 }
@@ -139,9 +144,10 @@ void chat(Session& session, const GenerateOptions& options) {
   session.load(context, 1);
   session.serve([&](Engine& engine) {
     AnswerWriter writer = make_writer(session, options);
-    run_chat_loop(
-        engine, *encoder, writer,
-        {.sampling = options.sampling, .context = context, .greet = !options.session.quiet});
+    run_chat_loop(engine, *encoder, writer,
+                  {.sampling = options.sampling,
+                   .context = context,
+                   .greet = !options.session.messages.quiet});
   });
 }
 

@@ -1,12 +1,14 @@
 // tutti import: a Hugging Face folder or a GGUF file becomes one model file.
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "launch/build_info.hpp"
 #include "launch/commands.hpp"
 #include "launch/identity_banner.hpp"
+#include "launch/message_options.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
 #include "launch/threads.hpp"
@@ -25,8 +27,7 @@ struct ImportCommand {
   std::optional<DType> dtype;
   std::string name;
   ImportOptions options;
-  std::string progress;
-  bool quiet = false;
+  MessageOptions messages;
   bool json = false;
 };
 
@@ -61,19 +62,7 @@ CommandSpec import_spec() {
                            .value = "",
                            .help = "Report on standard output as one JSON object"},
                       }},
-                 {.title = "Messages on standard error",
-                  .options =
-                      {
-                          {.name = "quiet",
-                           .short_name = 'q',
-                           .value = "",
-                           .help = "Only warnings and errors"},
-                          {.name = "progress",
-                           .value = "auto|bar|lines|none",
-                           .help = "How progress is shown; auto: a bar for a person, lines in a "
-                                   "log",
-                           .fallback = "auto"},
-                      }}},
+                 message_option_group()},
       .operands = {"SOURCE"},
       .examples = {"tutti import SmolLM2-135M-Instruct.gguf -o smollm2.h5",
                    "tutti import ~/models/Llama-3-8B -o llama.h5 --dtype bf16 --threads 16"}};
@@ -81,14 +70,12 @@ CommandSpec import_spec() {
 
 ImportCommand import_options(const ParsedOptions& parsed) {
   static const std::vector<std::string> kTypes = {"f32", "f16", "bf16"};
-  static const std::vector<std::string> kStyles = {"auto", "bar", "lines", "none"};
   ImportCommand command{.source = parsed.text("SOURCE"),
                         .out = parsed.text("output"),
                         .dtype = {},
                         .name = parsed.given("name") ? parsed.text("name") : std::string(),
                         .options = {},
-                        .progress = parsed.choice("progress", kStyles),
-                        .quiet = parsed.flag("quiet"),
+                        .messages = message_options(parsed),
                         .json = parsed.flag("json")};
   if (parsed.given("dtype")) {
     command.dtype = dtype_from_name(parsed.choice("dtype", kTypes));
@@ -112,7 +99,8 @@ std::string report_json(const ImportReport& report, const ImportCommand& command
 
 void import_one(ImportCommand command) {
   // Before any of the source is read: the answer would come too late else.
-  if (!command.options.overwrite && std::filesystem::exists(command.out)) {
+  std::error_code unseen;  // what cannot be looked at is for the writer to name
+  if (!command.options.overwrite && std::filesystem::exists(command.out, unseen)) {
     throw ConfigError(fmt::format("{} exists: wanted a new file, or --force to replace it",
                                   command.out.string()));
   }
@@ -122,8 +110,7 @@ void import_one(ImportCommand command) {
   if (!command.name.empty()) {
     job.name = command.name;
   }
-  const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
-  Progress progress(progress_style(command.progress, person, command.quiet), "importing", 0);
+  Progress progress(command.messages.progress_style(), "importing", 0);
   command.options.on_progress = [&](std::uint64_t done, std::uint64_t total) {
     progress.set(done, total);
   };
@@ -144,9 +131,9 @@ void import_one(ImportCommand command) {
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const ImportCommand command = import_options(parsed);
   MpiControlPlane control(mpi.world());
-  if (mpi.rank() == 0 && mpi.size() > 1 && !command.quiet) {
-    fmt::print(stderr, "tutti: an import is the work of one rank: {} wait for it\n",
-               mpi.size() - 1);
+  if (mpi.rank() == 0 && mpi.size() > 1 && !command.messages.quiet) {
+    write_message(
+        fmt::format("tutti: an import is the work of one rank: {} wait for it\n", mpi.size() - 1));
   }
   on_root(control, [&] { import_one(command); });
   return ExitCode::fine;

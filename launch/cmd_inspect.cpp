@@ -1,11 +1,11 @@
 // tutti inspect: what a model file is, and whether it still is what it was.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <mutex>
+#include <filesystem>
 
 #include "launch/commands.hpp"
 #include "launch/inspect_report.hpp"
+#include "launch/message_options.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
 #include "launch/threads.hpp"
@@ -37,50 +37,51 @@ CommandSpec inspect_spec() {
                            .help = "Threads of --verify (default: the CPUs that this process may "
                                    "use)"},
                       }},
-                 {.title = "Messages on standard error",
-                  .options =
-                      {
-                          {.name = "quiet",
-                           .short_name = 'q',
-                           .value = "",
-                           .help = "Only warnings and errors"},
-                          {.name = "progress",
-                           .value = "auto|bar|lines|none",
-                           .help = "How progress is shown; auto: a bar for a person, lines in a "
-                                   "log",
-                           .fallback = "auto"},
-                      }}},
+                 message_option_group()},
       .operands = {"MODEL.h5"},
       .examples = {"tutti inspect smollm2.h5", "tutti inspect smollm2.h5 --verify",
                    "tutti inspect smollm2.h5 --json | jq .fingerprint"}};
 }
 
+struct InspectCommand {
+  std::filesystem::path model;
+  bool verify = false;
+  bool tensors = false;
+  bool json = false;
+  int threads = 1;
+  MessageOptions messages;
+};
+
+InspectCommand inspect_options(const ParsedOptions& parsed) {
+  return {.model = parsed.text("MODEL.h5"),
+          .verify = parsed.flag("verify"),
+          .tensors = parsed.flag("tensors"),
+          .json = parsed.flag("json"),
+          .threads = parsed.given("threads") ? static_cast<int>(parsed.integer("threads", 1, 4096))
+                                             : static_cast<int>(allowed_cpus().size()),
+          .messages = message_options(parsed)};
+}
+
 std::vector<VerifyFinding> verify_with_progress(const ModelFile& file,
-                                                const ParsedOptions& parsed) {
-  static const std::vector<std::string> kStyles = {"auto", "bar", "lines", "none"};
-  const int threads = parsed.given("threads") ? static_cast<int>(parsed.integer("threads", 1, 4096))
-                                              : static_cast<int>(allowed_cpus().size());
-  const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
-  Progress progress(
-      progress_style(parsed.choice("progress", kStyles), person, parsed.flag("quiet")), "verifying",
-      file.identity().weight_bytes);
+                                                const InspectCommand& command) {
+  Progress progress(command.messages.progress_style(), "verifying", file.identity().weight_bytes);
   std::vector<VerifyFinding> findings =
-      verify(file, threads, [&](std::uint64_t bytes) { progress.advance(bytes); });
+      verify(file, command.threads, [&](std::uint64_t bytes) { progress.advance(bytes); });
   progress.finish();
   return findings;
 }
 
-void inspect(const ParsedOptions& parsed) {
-  const ModelFile file(parsed.text("MODEL.h5"));
+void inspect(const InspectCommand& command) {
+  const ModelFile file(command.model);
   nlohmann::json object;
-  if (parsed.flag("json")) {
-    object = inspect_json(file, parsed.flag("tensors"));
+  if (command.json) {
+    object = inspect_json(file, command.tensors);
   } else {
-    write_result(inspect_text(file, parsed.flag("tensors")));
+    write_result(inspect_text(file, command.tensors));
   }
   std::vector<VerifyFinding> findings;
-  if (parsed.flag("verify")) {
-    findings = verify_with_progress(file, parsed);
+  if (command.verify) {
+    findings = verify_with_progress(file, command);
     object["verified"] = findings.empty();
     object["findings"] = nlohmann::json::array();
     for (const VerifyFinding& finding : findings) {
@@ -88,9 +89,9 @@ void inspect(const ParsedOptions& parsed) {
           {{"what", finding.what}, {"wanted", finding.wanted}, {"found", finding.found}});
     }
   }
-  if (parsed.flag("json")) {
+  if (command.json) {
     write_result(object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  } else if (parsed.flag("verify") && findings.empty()) {
+  } else if (command.verify && findings.empty()) {
     write_result(
         fmt::format("\nverified       all {} tensors, configuration, tokenizer and "
                     "fingerprint are as stored\n",
@@ -102,8 +103,9 @@ void inspect(const ParsedOptions& parsed) {
 }
 
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
+  const InspectCommand command = inspect_options(parsed);
   MpiControlPlane control(mpi.world());
-  on_root(control, [&] { inspect(parsed); });
+  on_root(control, [&] { inspect(command); });
   return ExitCode::fine;
 }
 

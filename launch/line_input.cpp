@@ -74,16 +74,22 @@ LineInput::Outcome LineInput::next(std::string& line) {
     if (ended_) {
       return Outcome::end;
     }
-    fill();
+    if (ready(-1)) {  // not so where a signal came
+      fill();
+    }
   }
 }
 
 bool LineInput::interrupted() {
-  pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
-  if (!ended_ && poll(&waiting, 1, 0) > 0) {
+  if (!ended_ && ready(0)) {
     fill();
   }
   return take_interrupt();
+}
+
+bool LineInput::ready(int milliseconds) const {
+  pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
+  return poll(&waiting, 1, milliseconds) > 0;
 }
 
 bool LineInput::take_line(std::string& line) {
@@ -109,21 +115,16 @@ bool LineInput::take_interrupt() {
   return signal || key != std::string::npos;
 }
 
-bool LineInput::fill() {
+void LineInput::fill() {
   std::array<char, 4096> chunk;
   const ssize_t count = read(descriptor_, chunk.data(), chunk.size());
   if (count > 0) {
     pending_.append(chunk.data(), static_cast<std::size_t>(count));
-    return true;
-  }
-  if (count == 0) {
+  } else if (count == 0 || errno == EIO) {  // the end, or the terminal went away
     ended_ = true;
-  } else if (errno == EIO) {
-    ended_ = true;  // the terminal went away
   } else if (errno != EINTR && errno != EAGAIN) {
     throw Error(fmt::format("cannot read standard input: {}", std::strerror(errno)));
   }
-  return false;
 }
 
 InterruptKey::InterruptKey(const std::string& terminal) {

@@ -33,7 +33,8 @@ class LineInput {
  private:
   bool take_line(std::string& line);
   bool take_interrupt();
-  bool fill();  // one read; false at the end or when a signal came
+  bool ready(int milliseconds) const;  // -1: waits; false where a signal came before
+  void fill();                         // one read
 
   int descriptor_;
   std::string pending_;

@@ -1,7 +1,6 @@
 // The only place that catches everything: turns errors into messages and exit codes, and sees to it
 // that no rank is left waiting.
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "launch/commands.hpp"
 #include "launch/exit_code.hpp"
+#include "launch/output.hpp"
 #include "runtime/comm/mpi_session.hpp"
 
 namespace {
@@ -28,26 +28,22 @@ bool known_to_all(const std::exception_ptr& error) {
   }
 }
 
-void print(const std::string& line) {
-  std::fprintf(stderr, "%s\n", line.c_str());
-  std::fflush(stderr);
-}
-
 int report(const std::optional<MpiSession>& mpi, const std::exception_ptr& error) {
   const Failure failure = failure_of(error);
   const int code = static_cast<int>(failure.code);
   if (!mpi) {
-    print(failure_line(failure.message, {}));
+    write_message(failure_line(failure.message, {}) + "\n");
     return code;
   }
   if (known_to_all(error)) {
     if (mpi->rank() == 0) {
-      print(failure_line(failure.message, {}));
+      write_message(failure_line(failure.message, {}) + "\n");
     }
     return code;
   }
-  print(failure_line(failure.message,
-                     {.host = mpi->host(), .rank = mpi->rank(), .size = mpi->size()}));
+  write_message(failure_line(failure.message,
+                             {.host = mpi->host(), .rank = mpi->rank(), .size = mpi->size()}) +
+                "\n");
   if (mpi->size() > 1) {
     mpi->abort(code);
   }

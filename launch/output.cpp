@@ -18,4 +18,9 @@ void write_result(std::string_view text) {
   }
 }
 
+void write_message(std::string_view text) noexcept {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
 }  // namespace tutti

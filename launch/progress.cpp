@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <utility>
+
+#include "launch/output.hpp"
 
 namespace tutti {
 namespace {
@@ -89,7 +90,7 @@ Progress::Progress(ProgressStyle style, std::string what, std::uint64_t total)
 
 Progress::~Progress() {
   if (style_ == ProgressStyle::bar && drawn_ && !finished_) {
-    std::fputs("\n", stderr);
+    write_message("\n");
   }
 }
 
@@ -121,11 +122,10 @@ void Progress::show(bool last) {
   state_.seconds = std::chrono::duration<double>(now - start_).count();
   if (style_ == ProgressStyle::bar && (last || !drawn_ || now - *drawn_ >= kRedraw)) {
     const std::string bar = render_bar(state_, kBarWidth);
-    fmt::print(stderr, "\r{}\x1b[K{}", bar, last ? "\n" : "");
-    std::fflush(stderr);
+    write_message(fmt::format("\r{}\x1b[K{}", bar, last ? "\n" : ""));
     drawn_ = now;
   } else if (style_ == ProgressStyle::lines && (last || lines_.due(state_))) {
-    fmt::print(stderr, "{}\n", render_line(state_));
+    write_message(render_line(state_) + "\n");
   }
 }
 

@@ -1,7 +1,6 @@
 #include "launch/session.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,8 +12,8 @@
 #include <set>
 #include <utility>
 
+#include "launch/output.hpp"
 #include "launch/progress.hpp"
-#include "launch/terminal.hpp"
 #include "launch/threads.hpp"
 #include "runtime/comm/agreement.hpp"
 
@@ -65,7 +64,7 @@ void Session::choose_place() {
       choose_threads(node, static_cast<std::size_t>(mpi_.node_rank()), online_cpus());
   exec_.threads = choice.threads;
   if (root() && !choice.warning.empty()) {
-    fmt::print(stderr, "tutti: warning: {}\n", choice.warning);
+    write_message(fmt::format("tutti: warning: {}\n", choice.warning));
   }
 }
 
@@ -117,15 +116,12 @@ void Session::load(std::int64_t kv_tokens, int sequences) {
 }
 
 void Session::load_weights() {
-  const RankShare& share = plan_->share(communicator_.rank());
   const std::uint64_t total = file_->identity().weight_bytes;
   // No rank waits for another while loading: the whole is judged by the root's own share.
-  const double whole = share.parameters > 0 ? static_cast<double>(file_->identity().parameters) /
-                                                  static_cast<double>(share.parameters)
-                                            : 1.0;
-  const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
-  const ProgressStyle style =
-      root() ? progress_style(options_.progress, person, options_.quiet) : ProgressStyle::none;
+  const double whole = share().parameters > 0 ? static_cast<double>(file_->identity().parameters) /
+                                                    static_cast<double>(share().parameters)
+                                              : 1.0;
+  const ProgressStyle style = root() ? options_.messages.progress_style() : ProgressStyle::none;
   Progress progress(style, "loading weights", total);
   std::atomic<std::uint64_t> read{0};
   const ModelFileSource source(
@@ -173,8 +169,8 @@ void Session::tell(double seconds) {
   for (const RankFacts& rank : ranks) {
     facts_.load_bytes += rank.read;
   }
-  if (root() && !options_.quiet) {
-    fmt::print(stderr, "{}", identity_banner(facts_));
+  if (root() && !options_.messages.quiet) {
+    write_message(identity_banner(facts_));
   }
 }
 
@@ -193,11 +189,10 @@ void Session::serve(const std::function<void(Engine&)>& work) {
     Engine engine(exec_, control_, *model_, *cache_, *tokenizer_);
     try {
       work(engine);
-    } catch (const CommError&) {
-      throw;
-    } catch (const DeviceError&) {
-      throw;
-    } catch (...) {  // between two steps: the others can still be released
+    } catch (...) {
+      if (engine.mid_step()) {
+        throw;  // the others wait in a collective of the model: `main` ends them
+      }
       failure = std::current_exception();
     }
     engine.stop();

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "launch/identity_banner.hpp"
+#include "launch/message_options.hpp"
 #include "launch/options.hpp"
 #include "launch/together.hpp"
 #include "models/registry.hpp"
@@ -25,14 +26,11 @@ struct SessionOptions {
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
-  bool quiet = false;
-  std::string progress = "auto";
+  MessageOptions messages;
 };
 
 // "Model" options of all commands that run one, and what they say.
 OptionGroup session_option_group();
-// "Messages": --quiet, --progress.
-OptionGroup message_option_group();
 SessionOptions session_options(const ParsedOptions& parsed);
 
 // What one rank holds, in bytes; weights as read, KV and workspace as allocated.
@@ -57,6 +55,8 @@ class Session {
   const ModelFile& file() const { return *file_; }
   const DecoderSpec& spec() const { return *spec_; }
   const ShardPlan& plan() const { return *plan_; }
+  // What this rank holds of the plan: its place in the group, which need not be its world rank.
+  const RankShare& share() const { return plan_->share(communicator_.rank()); }
   const Exec& exec() const { return exec_; }
   ControlPlane& control() { return control_; }
   std::int64_t context() const;  // --context or the model's

@@ -23,21 +23,9 @@ OptionGroup session_option_group() {
           }};
 }
 
-OptionGroup message_option_group() {
-  return {.title = "Messages on standard error",
-          .options = {
-              {.name = "quiet", .short_name = 'q', .value = "", .help = "Only warnings and errors"},
-              {.name = "progress",
-               .value = "auto|bar|lines|none",
-               .help = "How long work is shown; auto: a bar for a person, lines in a log",
-               .fallback = "auto"},
-          }};
-}
-
 SessionOptions session_options(const ParsedOptions& parsed) {
   constexpr std::int64_t kMostTokens = 1 << 30;
   constexpr std::int64_t kMostThreads = 4096;
-  static const std::vector<std::string> kStyles = {"auto", "bar", "lines", "none"};
   SessionOptions options;
   options.model = parsed.text("MODEL.h5");
   if (parsed.given("threads")) {
@@ -57,8 +45,7 @@ SessionOptions session_options(const ParsedOptions& parsed) {
     }
   }
   options.check = !parsed.flag("no-check");
-  options.quiet = parsed.flag("quiet");
-  options.progress = parsed.choice("progress", kStyles);
+  options.messages = message_options(parsed);
   return options;
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "kernels/error.hpp"
+
 namespace tutti {
 namespace {
 
@@ -87,7 +89,9 @@ void on_root(ControlPlane& control, const std::function<void()>& work) {
 void alike(const std::function<void()>& work) {
   try {
     work();
-  } catch (...) {
+  } catch (const ConfigError&) {
+    throw AgreedFailure(failure_of(std::current_exception()));
+  } catch (const ModelFileError&) {
     throw AgreedFailure(failure_of(std::current_exception()));
   }
 }

@@ -32,7 +32,9 @@ void together(ControlPlane& control, const std::string& host, const std::functio
 // AgreedFailure on every rank.
 void on_root(ControlPlane& control, const std::function<void()>& work);
 
-// For work whose outcome is the same on every rank by its nature: failures become AgreedFailure.
+// For work whose outcome is the same on every rank by its nature; it may communicate. A ConfigError
+// or ModelFileError becomes an AgreedFailure; anything else (a lost peer, no memory) may have come
+// to this rank alone and passes.
 void alike(const std::function<void()>& work);
 
 // Collective. One plain struct of each rank, in rank order.

@@ -125,6 +125,17 @@ void read_gguf_rotary(const ConfigReader& metadata, const std::string& prefix,
         fmt::format("{}rope.scaling.type is '{}'; known are none, linear", prefix, kind));
   }
   if (const SourceTensor* factors = find_tensor(source, "rope_freqs.weight")) {
+    if (factors->shape != std::vector{spec.head_dim / 2}) {
+      throw ModelFileError(fmt::format("tensor 'rope_freqs.weight' is [{}], heads of {} want [{}]",
+                                       fmt::join(factors->shape, ", "), spec.head_dim,
+                                       spec.head_dim / 2));
+    }
+    if (kind != "none") {
+      throw ModelFileError(
+          fmt::format("{}rope.scaling.type is '{}' and there is a tensor 'rope_freqs.weight' too; "
+                      "known is one of them",
+                      prefix, kind));
+    }
     std::vector<float> values(static_cast<std::size_t>(factors->rows()));
     source.read_rows(*factors, {0, factors->rows()}, DType::f32,
                      reinterpret_cast<std::byte*>(values.data()));

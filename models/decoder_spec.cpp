@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <vector>
 
 #include "kernels/error.hpp"
 
@@ -17,9 +20,21 @@ void read(const json& config, const char* field, T& value) {
   if (found == config.end()) {
     throw ModelFileError(fmt::format("config: field '{}' is missing", field));
   }
+  // The library would make 1 of true and 12 of 12.9.
+  bool sound = true;
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    sound = found->is_number_integer();
+  } else if constexpr (std::is_same_v<T, double>) {
+    sound = found->is_number();
+  }
   try {
-    found->get_to(value);
+    if (sound) {
+      found->get_to(value);
+    }
   } catch (const json::exception&) {
+    sound = false;
+  }
+  if (!sound) {
     throw ModelFileError(
         fmt::format("config: field '{}' is {}, which is of another type", field, found->dump()));
   }
@@ -59,11 +74,36 @@ RopeScaling scaling_from_json(const json& config) {
     read(config, "low_freq_factor", scaling.low_freq_factor);
     read(config, "high_freq_factor", scaling.high_freq_factor);
     read(config, "original_context", scaling.original_context);
+    require_positive("rope_scaling.low_freq_factor", scaling.low_freq_factor);
+    require_positive("rope_scaling.original_context", scaling.original_context);
+    if (!(scaling.high_freq_factor > scaling.low_freq_factor)) {
+      throw ModelFileError(
+          fmt::format("config: field 'rope_scaling.high_freq_factor' is {}, wanted more than "
+                      "low_freq_factor, {}",
+                      scaling.high_freq_factor, scaling.low_freq_factor));
+    }
   }
   if (scaling.kind == "factors") {
     read(config, "factors", scaling.factors);
   }
   return scaling;
+}
+
+void check_rotary(const DecoderSpec& spec) {
+  std::vector<float> frequencies;
+  try {
+    frequencies =
+        rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling);
+  } catch (const ConfigError& error) {
+    throw ModelFileError(fmt::format("config: field 'rope_scaling': {}", error.what()));
+  }
+  for (const float frequency : frequencies) {
+    if (!(frequency > 0) || !std::isfinite(frequency)) {
+      throw ModelFileError(fmt::format(
+          "config: field 'rope_scaling' is {}, which makes a frequency {}, wanted positive ones",
+          scaling_to_json(spec.rope_scaling).dump(), frequency));
+    }
+  }
 }
 
 void validate(const DecoderSpec& spec) {
@@ -85,7 +125,7 @@ void validate(const DecoderSpec& spec) {
     throw ModelFileError(
         fmt::format("config: head_dim is {}, rotary embedding wants an even one", spec.head_dim));
   }
-  rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling);
+  check_rotary(spec);
 }
 
 }  // namespace

@@ -89,8 +89,11 @@ void Engine::step(const TokenSink& sink) {
   }
   const StepPlan plan = plan_of(step);
   std::vector<std::byte> bytes = plan.to_bytes();
+  mid_step_ = true;
   control_.broadcast(bytes, 0);
-  publish(step, model_.forward(exec_, plan, cache_), sink);
+  const TensorView logits = model_.forward(exec_, plan, cache_);
+  mid_step_ = false;
+  publish(step, logits, sink);
 }
 
 void Engine::run_until_idle(const TokenSink& sink) {

@@ -41,8 +41,12 @@ class Engine {
   // Collective: one step of the whole group. Does nothing when idle.
   void step(const TokenSink& sink);
   void run_until_idle(const TokenSink& sink);
+  // While the group computes, and for good where that threw: the other ranks may then wait for this
+  // one in any collective, and stop() would not reach them.
+  bool mid_step() const { return mid_step_; }
 
-  // Collective: releases the ranks that run `follow`. The engine takes no more steps.
+  // Collective: releases the ranks that run `follow`; not while mid_step(). The engine takes no
+  // more steps.
   void stop();
 
  private:
@@ -58,6 +62,7 @@ class Engine {
   const Tokenizer& tokenizer_;
   Scheduler scheduler_;
   std::map<std::uint64_t, Sequence> sequences_;
+  bool mid_step_ = false;
 };
 
 // The other ranks' side: runs the plans that rank 0 broadcasts until it stops.

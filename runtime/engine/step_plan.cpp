@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 
 #include "kernels/error.hpp"
 
@@ -37,12 +38,14 @@ StepPlan StepPlan::from_bytes(std::span<const std::byte> bytes) {
   std::vector<std::int32_t> words(bytes.size() / sizeof(std::int32_t));
   std::memcpy(words.data(), bytes.data(), words.size() * sizeof(std::int32_t));
   std::size_t total = header;
-  for (std::size_t i = 1; i < header && words.size() >= header; ++i) {
+  bool sound = bytes.size() % sizeof(std::int32_t) == 0 && words.size() >= header;
+  for (std::size_t i = 1; i < header && sound; ++i) {
+    sound = words[i] >= 0;
     total += static_cast<std::size_t>(words[i]);
   }
-  if (total != words.size()) {
-    throw CommError("a step plan arrived with " + std::to_string(words.size()) +
-                    " words where its header wants " + std::to_string(total));
+  if (!sound || total != words.size()) {
+    throw CommError("a step plan arrived with " + std::to_string(bytes.size()) +
+                    " bytes, which its header does not describe");
   }
   plan.max_blocks = words[0];
   auto from = words.begin() + static_cast<std::ptrdiff_t>(header);

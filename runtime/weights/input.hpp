@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 
+#include "runtime/weights/file_descriptor.hpp"
+
 namespace tutti {
 
 class Input {
@@ -23,11 +25,6 @@ class InputFile final : public Input {
  public:
   // Errors: ModelFileError with the system's reason.
   explicit InputFile(const std::filesystem::path& path);
-  ~InputFile() override;
-  InputFile(InputFile&& other) noexcept;
-  InputFile& operator=(InputFile&& other) noexcept;
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
 
   const std::string& name() const override { return name_; }
   std::uint64_t bytes() const override { return bytes_; }
@@ -36,7 +33,7 @@ class InputFile final : public Input {
  private:
   std::string name_;
   std::uint64_t bytes_ = 0;
-  int descriptor_ = -1;
+  FileDescriptor file_;
 };
 
 // Borrows the bytes.

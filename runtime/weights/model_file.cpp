@@ -67,7 +67,7 @@ std::uint64_t check_file(const FileDescriptor& file, const std::string& name) {
 
 struct ModelFile::Impl {
   Impl(const std::filesystem::path& path_in, const OpenOptions& options);
-  std::size_t index_of(const TensorInfo& tensor) const;
+  const TensorInfo* find(const std::string& name) const;
   void read_piece(std::size_t index, Range rows, std::span<std::byte> to) const;
   void check_block(std::size_t index, std::int64_t block, std::span<const std::byte> rows) const;
 
@@ -104,14 +104,11 @@ ModelFile::Impl::Impl(const std::filesystem::path& path_in, const OpenOptions& o
   }
 }
 
-std::size_t ModelFile::Impl::index_of(const TensorInfo& tensor) const {
+const TensorInfo* ModelFile::Impl::find(const std::string& name) const {
   const auto found =
-      std::lower_bound(catalog.tensors.begin(), catalog.tensors.end(), tensor.name,
+      std::lower_bound(catalog.tensors.begin(), catalog.tensors.end(), name,
                        [](const TensorInfo& a, const std::string& b) { return a.name < b; });
-  if (found == catalog.tensors.end() || found->name != tensor.name) {
-    fail(path.string(), fmt::format("has no tensor {}", tensor.name));
-  }
-  return static_cast<std::size_t>(found - catalog.tensors.begin());
+  return found != catalog.tensors.end() && found->name == name ? &*found : nullptr;
 }
 
 void ModelFile::Impl::read_piece(std::size_t index, Range rows, std::span<std::byte> to) const {
@@ -175,11 +172,7 @@ const ModelCatalog& ModelFile::catalog() const {
 }
 
 const TensorInfo* ModelFile::find(const std::string& name) const {
-  const auto& all = impl_->catalog.tensors;
-  const auto found =
-      std::lower_bound(all.begin(), all.end(), name,
-                       [](const TensorInfo& a, const std::string& b) { return a.name < b; });
-  return found != all.end() && found->name == name ? &*found : nullptr;
+  return impl_->find(name);
 }
 
 const TensorInfo& ModelFile::require(const std::string& name,
@@ -198,8 +191,12 @@ const TensorInfo& ModelFile::require(const std::string& name,
 
 void ModelFile::read_rows(const TensorInfo& tensor_in, Range rows, const ReadOptions& options,
                           const RowSink& sink) const {
-  const std::size_t index = impl_->index_of(tensor_in);
-  const TensorInfo& tensor = impl_->catalog.tensors[index];
+  const TensorInfo* own = impl_->find(tensor_in.name);
+  if (own == nullptr) {
+    fail(path().string(), fmt::format("has no tensor {}", tensor_in.name));
+  }
+  const TensorInfo& tensor = *own;
+  const auto index = static_cast<std::size_t>(own - impl_->catalog.tensors.data());
   if (rows.begin < 0 || rows.end > tensor.rows() || rows.begin > rows.end) {
     fail(path().string(), fmt::format("{} has rows 0..{}, wanted {}..{}", tensor.name,
                                       tensor.rows(), rows.begin, rows.end));

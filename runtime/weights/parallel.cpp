@@ -4,7 +4,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -30,12 +29,13 @@ void run_parallel(std::size_t count, int threads,
   };
   const std::size_t wanted = std::min(count, static_cast<std::size_t>(std::max(threads, 1)));
   std::vector<std::thread> helpers;
+  helpers.reserve(wanted);
   try {
     for (std::size_t worker = 1; worker < wanted; ++worker) {
       helpers.emplace_back(run, worker);
     }
-  } catch (const std::system_error&) {
-    // No more threads to be had: those that run do all the work.
+  } catch (const std::exception&) {
+    // No more threads to be had, or no memory for them: those that run do all the work.
   }
   run(0);
   for (std::thread& helper : helpers) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <new>
 
 #include "kernels/error.hpp"
 #include "runtime/comm/thread_group.hpp"
@@ -52,6 +53,33 @@ TEST(Together, AllRanksLearnOfAFailureOnOne) {
     }
   });
   EXPECT_EQ(told, 3);
+}
+
+// Leaving in order would wait for a peer that is gone.
+TEST(Alike, ALostPeerIsNoAgreedFailure) {
+  EXPECT_THROW(alike([] { throw CommError("peer gone"); }), CommError);
+  EXPECT_THROW(alike([] { throw std::bad_alloc(); }), std::bad_alloc);
+}
+
+TEST(Alike, WhatEveryRankFindsIsAgreed) {
+  EXPECT_THROW(alike([] { throw ConfigError("no"); }), AgreedFailure);
+  EXPECT_THROW(alike([] { throw CapacityError("large"); }), AgreedFailure);
+  EXPECT_THROW(alike([] { throw ModelFileError("gone"); }), AgreedFailure);
+}
+
+TEST(OnRoot, AllRanksLearnOfItsFailure) {
+  run_ranks(3, [](int rank, Communicator&, ControlPlane& control) {
+    try {
+      on_root(control, [&] {
+        EXPECT_EQ(rank, 0);
+        throw CapacityError("large");
+      });
+      ADD_FAILURE() << "rank " << rank << " did not learn of it";
+    } catch (const AgreedFailure& agreed) {
+      EXPECT_EQ(agreed.failure.message, "large");
+      EXPECT_EQ(agreed.failure.code, ExitCode::does_not_fit);
+    }
+  });
 }
 
 TEST(Together, SucceedsWhereAllDo) {

@@ -140,8 +140,9 @@ check_format() {
   fi
   local file
   while read -r file; do
-    "$tool" --dry-run -Werror "$file" 2>/dev/null || offence "$file: run clang-format (14) over it"
-  done < <(sources "${layers[@]}" tests)
+    offence "$file: run clang-format (14) over it"
+  done < <(sources "${layers[@]}" tests | xargs -r -P 2 -n 32 "$tool" --dry-run -Werror 2>&1 |
+    sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: error: .*/\1/p' | sort -u)
 }
 
 check_shell() {

@@ -52,5 +52,40 @@ TEST(DecoderSpec, RefusesNonsense) {
   EXPECT_THROW(DecoderSpec::from_json(config), ModelFileError);
 }
 
+TEST(DecoderSpec, RefusesNumbersThatWouldBeRounded) {
+  const nlohmann::json whole = test::small_spec().to_json();
+  for (const nlohmann::json& bad : {nlohmann::json(2.5), nlohmann::json(true)}) {
+    nlohmann::json config = whole;
+    config["layers"] = bad;
+    EXPECT_THAT([&] { DecoderSpec::from_json(config); },
+                ThrowsMessage<ModelFileError>(HasSubstr("'layers'")));
+  }
+}
+
+TEST(DecoderSpec, RotaryScalingThatCannotBeIsAnErrorOfTheFile) {
+  using nlohmann::json;
+  const std::vector<json> cases{
+      {{"kind", "yarn"}},
+      {{"kind", "factors"}, {"factors", {1, 2, 3}}},     // heads of 8 want four
+      {{"kind", "factors"}, {"factors", {1, 2, 3, 0}}},  // divides by zero
+      {{"kind", "llama3"},                               // no slope between the two
+       {"factor", 8},
+       {"low_freq_factor", 4},
+       {"high_freq_factor", 4},
+       {"original_context", 8192}},
+      {{"kind", "llama3"},
+       {"factor", 8},
+       {"low_freq_factor", 1},
+       {"high_freq_factor", 4},
+       {"original_context", 0}}};
+  for (const json& scaling : cases) {
+    json config = test::small_spec().to_json();
+    config["rope_scaling"] = scaling;
+    EXPECT_THAT([&] { DecoderSpec::from_json(config); },
+                ThrowsMessage<ModelFileError>(HasSubstr("rope_scaling")))
+        << scaling;
+  }
+}
+
 }  // namespace
 }  // namespace tutti

@@ -23,6 +23,7 @@ class NamedSource final : public TensorSource {
     tensors_.push_back({.name = name, .encoding = "", .dtype = dtype, .shape = std::move(shape)});
   }
   void set_tokenizer(TokenizerAssets assets) { tokenizer_ = std::move(assets); }
+  void set_config(const std::string& field, const json& value) { config_[field] = value; }
   void drop(const std::string& name) {
     std::erase_if(tensors_, [&](const SourceTensor& t) { return t.name == name; });
   }
@@ -73,6 +74,33 @@ NamedSource hf_source(const json& config) {
   source.add(layer + "mlp.gate_proj.weight", {24, 16});
   source.add(layer + "mlp.up_proj.weight", {24, 16});
   source.add(layer + "mlp.down_proj.weight", {16, 24});
+  return source;
+}
+
+NamedSource gguf_source() {
+  NamedSource source("gguf", {{"general.architecture", "llama"},
+                              {"llama.block_count", 1},
+                              {"llama.embedding_length", 16},
+                              {"llama.attention.head_count", 4},
+                              {"llama.attention.head_count_kv", 2},
+                              {"llama.feed_forward_length", 24},
+                              {"llama.context_length", 64},
+                              {"llama.attention.layer_norm_rms_epsilon", 1e-5}});
+  source.add("token_embd.weight", {32, 16}, std::nullopt);
+  source.add("output_norm.weight", {16}, DType::f32);
+  source.add("rope_freqs.weight", {2}, DType::f32);
+  for (const auto& [name, shape] :
+       std::map<std::string, std::vector<std::int64_t>>{{"attn_norm", {16}},
+                                                        {"ffn_norm", {16}},
+                                                        {"attn_q", {16, 16}},
+                                                        {"attn_k", {8, 16}},
+                                                        {"attn_v", {8, 16}},
+                                                        {"attn_output", {16, 16}},
+                                                        {"ffn_gate", {24, 16}},
+                                                        {"ffn_up", {24, 16}},
+                                                        {"ffn_down", {16, 24}}}) {
+    source.add("blk.0." + name + ".weight", shape, std::nullopt);
+  }
   return source;
 }
 
@@ -166,29 +194,7 @@ TEST(ImportJob, RefusesATokenizerThatKnowsMoreIdsThanTheModel) {
 }
 
 TEST(ImportJob, UndoesTheInterleavedRotaryOrderOfGguf) {
-  NamedSource source("gguf", {{"general.architecture", "llama"},
-                              {"llama.block_count", 1},
-                              {"llama.embedding_length", 16},
-                              {"llama.attention.head_count", 4},
-                              {"llama.attention.head_count_kv", 2},
-                              {"llama.feed_forward_length", 24},
-                              {"llama.context_length", 64},
-                              {"llama.attention.layer_norm_rms_epsilon", 1e-5}});
-  source.add("token_embd.weight", {32, 16}, std::nullopt);
-  source.add("output_norm.weight", {16}, DType::f32);
-  source.add("rope_freqs.weight", {2}, DType::f32);
-  for (const auto& [name, shape] :
-       std::map<std::string, std::vector<std::int64_t>>{{"attn_norm", {16}},
-                                                        {"ffn_norm", {16}},
-                                                        {"attn_q", {16, 16}},
-                                                        {"attn_k", {8, 16}},
-                                                        {"attn_v", {8, 16}},
-                                                        {"attn_output", {16, 16}},
-                                                        {"ffn_gate", {24, 16}},
-                                                        {"ffn_up", {24, 16}},
-                                                        {"ffn_down", {16, 24}}}) {
-    source.add("blk.0." + name + ".weight", shape, std::nullopt);
-  }
+  const NamedSource source = gguf_source();
   const ImportJob job = make_import_job(source, "x", {});
   const DecoderSpec spec = DecoderSpec::from_json(job.config);
   EXPECT_TRUE(spec.tied_head);
@@ -199,6 +205,26 @@ TEST(ImportJob, UndoesTheInterleavedRotaryOrderOfGguf) {
     EXPECT_EQ(tensor.interleaved_heads, heads) << tensor.name;
     EXPECT_EQ(tensor.dtype, tensor.name == "final_norm" ? DType::f32 : DType::bf16) << tensor.name;
   }
+}
+
+// Room for as many numbers as there are rows was once filled with all of a matrix.
+TEST(ImportJob, RefusesRotaryFactorsOfAnotherShape) {
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{3}, {2, 1000}, {}}) {
+    NamedSource source = gguf_source();
+    source.drop("rope_freqs.weight");
+    source.add("rope_freqs.weight", shape, DType::f32);
+    EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+                ThrowsMessage<ModelFileError>(HasSubstr("rope_freqs.weight")));
+  }
+}
+
+TEST(ImportJob, RefusesTwoRotaryScalingsAtOnce) {
+  NamedSource source = gguf_source();
+  source.set_config("llama.rope.scaling.type", "linear");
+  source.set_config("llama.rope.scaling.factor", 4.0);
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("rope.scaling.type")));
 }
 
 }  // namespace

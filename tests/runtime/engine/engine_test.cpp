@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <new>
+
 #include "kernels/error.hpp"
 #include "tests/support/random_model.hpp"
 
@@ -91,6 +93,43 @@ TEST(Engine, ACancelledRequestEndsAtTheNextStep) {
     });
     EXPECT_EQ(tokens, 2);
     EXPECT_EQ(reason, FinishReason::cancelled);
+  });
+}
+
+// Breaks before it meets the other ranks.
+class BrokenModel final : public Model {
+ public:
+  TensorView forward(const Exec&, const StepPlan&, KvCache&) override { throw std::bad_alloc(); }
+  KvLayout kv_layout() const override { return {.layers = 1, .kv_heads = 1, .head_dim = 8}; }
+  std::int64_t vocabulary() const override { return 259; }
+  std::int64_t context_length() const override { return 64; }
+  int max_step_tokens() const override { return 16; }
+  int max_logit_rows() const override { return 1; }
+  std::size_t weight_bytes() const override { return 0; }
+  std::size_t workspace_bytes() const override { return 0; }
+};
+
+// stop() would then be a broadcast that the others, who wait in a collective, never take.
+TEST(Engine, KnowsThatItFailedAmongTheOtherRanks) {
+  run_ranks(1, [](int, Communicator&, ControlPlane& control) {
+    const Exec exec;
+    BrokenModel model;
+    KvCache cache(Place::host, model.kv_layout(), 4);
+    const test::ByteTokenizer tokenizer;
+    Engine engine(exec, control, model, cache, tokenizer);
+    engine.submit({.id = 1, .prompt = {65}});
+    EXPECT_FALSE(engine.mid_step());
+    EXPECT_THROW(engine.step([](const TokenEvent&) {}), std::bad_alloc);
+    EXPECT_TRUE(engine.mid_step());
+  });
+}
+
+TEST(Engine, CanBeStoppedWhereTheSinkThrew) {
+  test::with_engine({.ranks = 2}, [](Engine& engine) {
+    engine.submit({.id = 1, .prompt = {65}, .options = {.max_tokens = 3, .ignore_eos = true}});
+    EXPECT_THROW(engine.step([](const TokenEvent&) { throw Error("no room for the answer"); }),
+                 Error);
+    EXPECT_FALSE(engine.mid_step());
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "kernels/error.hpp"
 
 namespace tutti {
@@ -31,9 +33,16 @@ TEST(StepPlan, WithoutTokensMeansStop) {
 
 TEST(StepPlan, RefusesBytesOfAnotherLength) {
   const std::vector<std::byte> bytes = example().to_bytes();
-  for (std::size_t size = 0; size < bytes.size(); size += 4) {
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_THROW(StepPlan::from_bytes({bytes.data(), size}), CommError) << size;
   }
+}
+
+TEST(StepPlan, RefusesNegativeLengthsThatAddUp) {
+  std::vector<std::byte> bytes = example().to_bytes();
+  const std::int32_t lengths[] = {-1, 7};  // of token_ids and positions: 6 as before
+  std::memcpy(bytes.data() + sizeof(std::int32_t), lengths, sizeof lengths);
+  EXPECT_THROW(StepPlan::from_bytes(bytes), CommError);
 }
 
 }  // namespace

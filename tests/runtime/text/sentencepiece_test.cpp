@@ -1,16 +1,14 @@
 // tokenizer.model, with a model that the test trains for itself.
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "kernels/error.hpp"
 #include "tests/runtime/text/small_tokenizer.hpp"
+#include "tests/support/scratch_folder.hpp"
 
 namespace tutti {
 namespace {
@@ -19,9 +17,8 @@ namespace {
 class SentencePiece : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const auto folder = std::filesystem::path(testing::TempDir());
-    const std::string stem =
-        (folder / fmt::format("tutti_sentencepiece_test_{}", getpid())).string();
+    const test::ScratchFolder folder;
+    const std::string stem = (folder.path() / "trained").string();
     std::ofstream(stem + ".txt") << "hello world hello there\nthe world is there for the old\n"
                                     "over the hill and far away\n  two spaces  here\n";
     const std::string arguments =
@@ -31,7 +28,6 @@ class SentencePiece : public testing::Test {
     ASSERT_TRUE(sentencepiece::SentencePieceTrainer::Train(arguments).ok());
     std::ifstream file(stem + ".model", std::ios::binary);
     model_ = std::string(std::istreambuf_iterator<char>(file), {});
-    for (const char* ending : {".txt", ".model", ".vocab"}) std::filesystem::remove(stem + ending);
     ASSERT_TRUE(reference_.LoadFromSerializedProto(model_).ok());
   }
 
