@@ -14,8 +14,8 @@
 namespace tutti {
 namespace {
 
-// Behind the answers on the same stream where both are seen: mpirun forwards two streams in any
-// order. Where answers go to a file, the person is prompted on standard error.
+// Greeting and prompt, on the stream of the answers where both are seen: mpirun forwards two
+// streams in any order. Where answers go to a file, the person is prompted on standard error.
 void prompt(const std::string& text) {
   if (person_looks_on(look_at_stream(STDOUT_FILENO))) {
     write_result(text);
@@ -126,7 +126,7 @@ void run_chat_loop(Engine& engine, const PromptEncoder& encoder, AnswerWriter& w
   const InterruptKey key(isatty(STDIN_FILENO) == 1 ? std::string() : launcher_terminal());
   LineInput input(STDIN_FILENO);
   if (person && options.greet) {
-    write_message("Ctrl-C stops an answer, Ctrl-D leaves.\n");
+    prompt("Ctrl-C stops an answer, Ctrl-D leaves.\n");
   }
   ChatLoop(engine, encoder, writer, options).run(input, person);
 }

@@ -35,10 +35,13 @@ StepPlan StepPlan::from_bytes(std::span<const std::byte> bytes) {
   StepPlan plan;
   const auto arrays = arrays_of(plan);
   const std::size_t header = 1 + arrays.size();
-  std::vector<std::int32_t> words(bytes.size() / sizeof(std::int32_t));
-  std::memcpy(words.data(), bytes.data(), words.size() * sizeof(std::int32_t));
   std::size_t total = header;
-  bool sound = bytes.size() % sizeof(std::int32_t) == 0 && words.size() >= header;
+  bool sound =
+      bytes.size() % sizeof(std::int32_t) == 0 && bytes.size() / sizeof(std::int32_t) >= header;
+  std::vector<std::int32_t> words(sound ? bytes.size() / sizeof(std::int32_t) : 0);
+  if (sound) {
+    std::memcpy(words.data(), bytes.data(), bytes.size());
+  }
   for (std::size_t i = 1; i < header && sound; ++i) {
     sound = words[i] >= 0;
     total += static_cast<std::size_t>(words[i]);
