@@ -1,6 +1,5 @@
 #include "launch/bench_latency.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 

@@ -79,10 +79,10 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
     write_message("measuring: this takes a while\n");
   }
   const LatencyResult result = measure_latency(session, options);
-  if (session.root()) {
+  session.on_root([&] {
     write_result(options.json ? latency_json(session.facts(), options, result).dump(2) + "\n"
                               : latency_text(session.facts(), options, result));
-  }
+  });
   return ExitCode::fine;
 }
 

@@ -1,8 +1,6 @@
 // The decoder that most families share: embedding, layers of attention and gated MLP, head.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <vector>
 
 #include "models/decoder_spec.hpp"

@@ -158,8 +158,8 @@ std::optional<std::string> template_in(const nlohmann::json& object, const std::
   if (found->is_string()) return found->get<std::string>();
   if (!found->is_array()) return std::nullopt;
   for (const auto& entry : *found) {
-    if (entry.is_object() && entry.value("name", "") == "default" && entry.contains("template") &&
-        entry["template"].is_string()) {
+    if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+        entry.value("template", nlohmann::json()).is_string()) {
       return entry["template"].get<std::string>();
     }
   }

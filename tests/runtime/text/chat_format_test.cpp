@@ -197,6 +197,10 @@ void expect_refused(const TokenizerAssets& assets, const std::string& part) {
 
 TEST(ChatFormat, RefusesAnUnknownTemplateAndListsTheNames) {
   expect_refused({}, "no chat template");
+  // A name that is no text is nobody's default, and no exception of the JSON library.
+  expect_refused(
+      {{"tokenizer_config.json", R"({"chat_template": [{"name": 3, "template": "x"}]})"}},
+      "no chat template");
   expect_refused({{"chat_template", "{{ messages }}"}}, "not one of the known");
   expect_refused({{"chat_template", "{% for m in "}}, "not one of the known");
   expect_refused({{"chat_template", "{{ 'Cutting Knowledge Date: December 2023\\n' }}"}}, "date");
