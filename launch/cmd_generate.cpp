@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -25,9 +26,12 @@ constexpr std::size_t kMostAtOnce = 16;
 constexpr std::int64_t kChatContext = 8192;
 
 std::string read_file(const std::string& path) {
+  // A folder opens, and reads as nothing.
+  const bool folder = std::filesystem::is_directory(path);
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
+  if (folder || !file ||
+      !(text << file.rdbuf() || file.peek() == std::ifstream::traits_type::eof())) {
     throw ConfigError(fmt::format("cannot read the prompt file {}: wanted a readable file", path));
   }
   return text.str();

@@ -9,6 +9,7 @@
 #include "launch/identity_banner.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
+#include "launch/stop_signals.hpp"
 #include "launch/threads.hpp"
 #include "launch/together.hpp"
 #include "models/registry.hpp"
@@ -56,7 +57,8 @@ CommandSpec import_spec() {
                           {.name = "force", .value = "", .help = "Replace an output that exists"},
                           {.name = "threads",
                            .value = "N",
-                           .help = "Threads (default: the CPUs that this process may use)"},
+                           .help = "Threads (default: the CPUs that this process may use)",
+                           .may_differ = true},
                           {.name = "json",
                            .value = "",
                            .help = "Report on standard output as one JSON object"},
@@ -112,7 +114,8 @@ std::string report_json(const ImportReport& report, const ImportCommand& command
 
 void import_one(ImportCommand command) {
   // Before any of the source is read: the answer would come too late else.
-  if (!command.options.overwrite && std::filesystem::exists(command.out)) {
+  if (!command.options.overwrite && std::filesystem::exists(command.out) &&
+      !std::filesystem::is_directory(command.out)) {  // --force would not replace a folder
     throw ConfigError(fmt::format("{} exists: wanted a new file, or --force to replace it",
                                   command.out.string()));
   }
@@ -124,7 +127,9 @@ void import_one(ImportCommand command) {
   }
   const bool person = person_looks_on(look_at_stream(STDERR_FILENO));
   Progress progress(progress_style(command.progress, person, command.quiet), "importing", 0);
+  const StopSignals signals;  // what is half written goes away with the error
   command.options.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    StopSignals::check();
     progress.set(done, total);
   };
   const ImportReport report = import_model(*source, job, command.out, command.options);
