@@ -5,6 +5,8 @@
 
 namespace tutti {
 
+inline constexpr int kAttentionMaxHeadDim = 256;  // larger heads are refused
+
 struct AttentionArgs {
   TensorView q;            // [tokens, q_heads * head_dim] f32, rotated; rows may be strided
   TensorView k_pages;      // [pages, kv_heads, page_size, head_dim] f32

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/attention.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
 
 inline constexpr int kAttentionRows = 16;   // query rows of one work item
 inline constexpr int kAttentionBlock = 64;  // positions of one round of the softmax
-inline constexpr int kAttentionMaxHeadDim = 256;
 
 // Query rows (token, head) of one sequence and one KV head. Plain pointers: clones take it by
 // value.

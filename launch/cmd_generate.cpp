@@ -24,6 +24,14 @@ namespace {
 constexpr std::size_t kMostAtOnce = 16;
 constexpr std::int64_t kChatContext = 8192;
 
+// `echo` and editors put them there, nobody means them.
+std::string without_last_newlines(std::string text) {
+  while (text.ends_with('\n')) {
+    text.pop_back();
+  }
+  return text;
+}
+
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text;
@@ -35,15 +43,11 @@ std::string read_file(const std::string& path) {
   if (!file.eof() || file.bad()) {
     throw ConfigError(fmt::format("cannot read the prompt file {}: wanted a readable file", path));
   }
-  return text;
+  return without_last_newlines(text);
 }
 
 std::string read_standard_input() {
-  std::string text{std::istreambuf_iterator<char>(std::cin.rdbuf()), {}};
-  while (text.ends_with('\n')) {  // `echo` and editors put it there, nobody means it
-    text.pop_back();
-  }
-  return text;
+  return without_last_newlines({std::istreambuf_iterator<char>(std::cin.rdbuf()), {}});
 }
 
 std::vector<std::string> gather_prompts(const GenerateOptions& options) {

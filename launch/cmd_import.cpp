@@ -5,12 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "kernels/error.hpp"
 #include "launch/build_info.hpp"
 #include "launch/commands.hpp"
 #include "launch/identity_banner.hpp"
 #include "launch/message_options.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
+#include "launch/stop_signals.hpp"
 #include "launch/threads.hpp"
 #include "launch/together.hpp"
 #include "models/registry.hpp"
@@ -57,7 +59,8 @@ CommandSpec import_spec() {
                           {.name = "force", .value = "", .help = "Replace an output that exists"},
                           {.name = "threads",
                            .value = "N",
-                           .help = "Threads (default: the CPUs that this process may use)"},
+                           .help = "Threads (default: the CPUs that this process may use)",
+                           .may_differ = true},
                           {.name = "json",
                            .value = "",
                            .help = "Report on standard output as one JSON object"},
@@ -97,21 +100,33 @@ std::string report_json(const ImportReport& report, const ImportCommand& command
   return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+// What is wrong with a source is said with its path.
+ImportJob job_of(const TensorSource& source, const ImportCommand& command) {
+  try {
+    return make_import_job(source, command.source, command.dtype);
+  } catch (const ModelFileError& error) {
+    throw ModelFileError(fmt::format("{}: {}", command.source, error.what()));
+  }
+}
+
 void import_one(ImportCommand command) {
   // Before any of the source is read: the answer would come too late else.
   std::error_code unseen;  // what cannot be looked at is for the writer to name
-  if (!command.options.overwrite && std::filesystem::exists(command.out, unseen)) {
+  if (!command.options.overwrite && std::filesystem::exists(command.out, unseen) &&
+      !std::filesystem::is_directory(command.out, unseen)) {  // --force would not replace a folder
     throw ConfigError(fmt::format("{} exists: wanted a new file, or --force to replace it",
                                   command.out.string()));
   }
   const std::unique_ptr<TensorSource> source = open_source(command.source);
-  ImportJob job = make_import_job(*source, command.source, command.dtype);
+  ImportJob job = job_of(*source, command);
   job.created_by = "tutti " + version();
   if (!command.name.empty()) {
     job.name = command.name;
   }
   Progress progress(command.messages.progress_style(), "importing", 0);
+  const StopSignals signals;  // what is half written goes away with the error
   command.options.on_progress = [&](std::uint64_t done, std::uint64_t total) {
+    StopSignals::check();
     progress.set(done, total);
   };
   const ImportReport report = import_model(*source, job, command.out, command.options);

@@ -35,7 +35,8 @@ CommandSpec inspect_spec() {
                           {.name = "threads",
                            .value = "N",
                            .help = "Threads of --verify (default: the CPUs that this process may "
-                                   "use)"},
+                                   "use)",
+                           .may_differ = true},
                       }},
                  message_option_group()},
       .operands = {"MODEL.h5"},

@@ -5,6 +5,8 @@
 #include "launch/build_info.hpp"
 #include "launch/output.hpp"
 #include "launch/suggest.hpp"
+#include "runtime/comm/agreement.hpp"
+#include "runtime/comm/mpi_control_plane.hpp"
 
 namespace tutti {
 namespace {
@@ -39,6 +41,29 @@ Command command_named(const std::string& name) {
                                fmt::join(known, ", ")));
 }
 
+std::string common_part(const std::vector<std::string>& arguments) {
+  try {
+    if (!arguments.empty()) {
+      const Command command = command_named(arguments[0]);
+      return parse_options(command.spec, {arguments.begin() + 1, arguments.end()}).common_text();
+    }
+  } catch (const UsageError&) {
+    // Wrong on all ranks or not: as it was written is what they compare.
+  }
+  return fmt::format("{}", fmt::join(arguments, " "));
+}
+
+// `mpirun -n 1 tutti … : -n 1 tutti …` and `srun --multi-prog` can give each rank its own. One that
+// goes another way would leave the others waiting for ever.
+void require_same_command_line(const MpiSession& mpi, const std::vector<std::string>& arguments) {
+  MpiControlPlane control(mpi.world());
+  try {
+    require_agreement(control, "command line", common_part(arguments), mpi.host());
+  } catch (const ModelFileError& error) {
+    throw UsageError(error.what());
+  }
+}
+
 void show(const MpiSession& mpi, const std::string& text) {
   if (mpi.rank() == 0) {
     write_result(text);
@@ -52,6 +77,9 @@ std::vector<Command> all_commands() {
 }
 
 ExitCode run_command_line(const MpiSession& mpi, const std::vector<std::string>& arguments) {
+  if (mpi.size() > 1) {
+    require_same_command_line(mpi, arguments);
+  }
   if (arguments.empty()) {
     throw UsageError("wanted a command, found none: see 'tutti --help'");
   }

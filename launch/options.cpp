@@ -155,6 +155,7 @@ ParsedOptions parse_options(const CommandSpec& command, const std::vector<std::s
   for (const OptionSpec& option : command.options()) {
     ParsedOptions::Entry& entry = parsed.entries_[option.name];
     entry.is_flag = option.value.empty();
+    entry.may_differ = option.may_differ;
     if (entry.is_flag) {
       entry.given = values[option.name].as<bool>();
     } else if (values.count(option.name) != 0) {
@@ -180,7 +181,8 @@ ParsedOptions parse_options(const CommandSpec& command, const std::vector<std::s
                                  command.synopsis));
   }
   for (std::size_t i = 0; i < found.size(); ++i) {
-    parsed.entries_[command.operands[i]] = {.values = {found[i]}, .is_flag = false, .given = true};
+    parsed.entries_[command.operands[i]] = {
+        .values = {found[i]}, .is_flag = false, .given = true, .may_differ = i + 1 == found.size()};
   }
   return parsed;
 }
@@ -199,6 +201,22 @@ bool ParsedOptions::flag(const std::string& name) const {
 
 bool ParsedOptions::given(const std::string& name) const {
   return entry(name).given;
+}
+
+std::string ParsedOptions::common_text() const {
+  std::string text = command_;
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.given || entry.may_differ) {
+      continue;
+    }
+    if (entry.is_flag) {
+      text += fmt::format(" --{}", name);
+    }
+    for (const std::string& value : entry.values) {
+      text += fmt::format(" --{}={}", name, value);
+    }
+  }
+  return text;
 }
 
 std::vector<std::string> ParsedOptions::texts(const std::string& name) const {

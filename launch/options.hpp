@@ -26,6 +26,7 @@ struct OptionSpec {
   std::string help;
   std::optional<std::string> fallback = {};
   bool repeatable = false;
+  bool may_differ = false;  // between the ranks of one run
 };
 
 struct OptionGroup {
@@ -60,12 +61,17 @@ class ParsedOptions {
   // One of the words in `known`.
   const std::string& choice(const std::string& name, std::span<const std::string> known) const;
 
+  // What every rank has to be given alike, "generate --json --prompt=Hi": without the options that
+  // are each rank's own affair and without the last operand, a file that may lie elsewhere.
+  std::string common_text() const;
+
  private:
   friend ParsedOptions parse_options(const CommandSpec&, const std::vector<std::string>&);
   struct Entry {
     std::vector<std::string> values;
     bool is_flag = false;
     bool given = false;
+    bool may_differ = false;  // between ranks
   };
   const Entry& entry(const std::string& name) const;
 

@@ -13,7 +13,8 @@ OptionGroup session_option_group() {
               {.name = "threads",
                .value = "N",
                .help = "Threads per rank (default: the CPUs that the rank may use, shared with "
-                       "the ranks beside it)"},
+                       "the ranks beside it)",
+               .may_differ = true},
               {.name = "expect",
                .value = "FINGERPRINT",
                .help = "Refuse any model whose fingerprint does not begin so (exit code 3)"},

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/attention.hpp"
 #include "kernels/error.hpp"
 
 namespace tutti {
@@ -121,9 +122,9 @@ void validate(const DecoderSpec& spec) {
     throw ModelFileError(fmt::format("config: {} query heads cannot share {} KV heads evenly",
                                      spec.q_heads, spec.kv_heads));
   }
-  if (spec.head_dim % 2 != 0) {
-    throw ModelFileError(
-        fmt::format("config: head_dim is {}, rotary embedding wants an even one", spec.head_dim));
+  if (spec.head_dim % 2 != 0 || spec.head_dim > kAttentionMaxHeadDim) {
+    throw ModelFileError(fmt::format("config: head_dim is {}, wanted an even one of at most {}",
+                                     spec.head_dim, kAttentionMaxHeadDim));
   }
   check_rotary(spec);
 }

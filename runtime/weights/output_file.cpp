@@ -43,6 +43,9 @@ std::string in_units(std::uint64_t bytes) {
 void check_target(const fs::path& target, bool overwrite) {
   std::error_code error;
   const fs::file_status status = fs::status(target, error);
+  if (target.empty()) {
+    throw ConfigError("the output has no name, wanted the name of a file to write");
+  }
   if (!target.has_filename() || fs::is_directory(status)) {
     throw ConfigError(
         fmt::format("{} is a folder, wanted the name of a file to write", target.string()));
@@ -51,7 +54,8 @@ void check_target(const fs::path& target, bool overwrite) {
     throw ConfigError(
         fmt::format("{} is not a plain file, it cannot be written over", target.string()));
   }
-  if (fs::exists(status) && !overwrite) {
+  // A link that leads nowhere is there too: the rename would find it.
+  if (fs::exists(fs::symlink_status(target, error)) && !overwrite) {
     throw ConfigError(
         fmt::format("{} exists; choose another name or allow to overwrite it", target.string()));
   }
@@ -71,8 +75,8 @@ OutputFile::OutputFile(const fs::path& target, bool overwrite)
   temporary_ = temporary_name(target);
   file_ = FileDescriptor(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file_.valid()) {
-    throw ConfigError(fmt::format("{} cannot be written: {} in folder {}", target.string(),
-                                  std::strerror(errno), folder_of(target).string()));
+    throw Error(fmt::format("{} cannot be written: {} in folder {}", target.string(),
+                            std::strerror(errno), folder_of(target).string()));
   }
 }
 

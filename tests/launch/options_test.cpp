@@ -182,6 +182,18 @@ TEST(GenerateOptions, KeepPromptsInOrderAndUnescapeStops) {
   EXPECT_THAT(options.sampling.stop, ElementsAre("\n\n"));
 }
 
+TEST(ParsedOptions, CommonTextLeavesOutWhatRanksMayDifferIn) {
+  CommandSpec mine = spec();
+  mine.groups[0].options.push_back({.name = "own", .value = "N", .help = "", .may_differ = true});
+  const auto text = [&](const std::vector<std::string>& arguments) {
+    return parse_options(mine, arguments).common_text();
+  };
+  EXPECT_EQ(text({"a", "--word", "x", "--own", "1"}), "play --word=x");
+  EXPECT_EQ(text({"--own=2", "--word=x", "b"}), "play --word=x");
+  EXPECT_EQ(text({"b", "--loud", "-n", "4"}), "play --count=4 --loud");
+  EXPECT_EQ(text({"--help"}), "play --help");
+}
+
 TEST(GenerateOptions, RefuseWhatCannotBe) {
   EXPECT_THROW(generate({"--stop", ""}), UsageError);
   EXPECT_THROW(generate({"--logprobs", "3"}), UsageError);

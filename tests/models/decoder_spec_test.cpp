@@ -47,6 +47,12 @@ TEST(DecoderSpec, RefusesNonsense) {
           << bad;
     }
   }
+  for (const int head_dim : {7, 258}) {
+    nlohmann::json config = whole;
+    config["head_dim"] = head_dim;
+    EXPECT_THAT([&] { DecoderSpec::from_json(config); },
+                ThrowsMessage<ModelFileError>(HasSubstr("head_dim")));
+  }
   nlohmann::json config = whole;
   config["kv_heads"] = 4;
   EXPECT_THROW(DecoderSpec::from_json(config), ModelFileError);

@@ -145,8 +145,8 @@ TEST(ModelWriter, OutputsThatCannotBeWrittenAreRefused) {
   const auto write = [](const std::filesystem::path& path) {
     return [path] { ModelWriter(path, test::small_contents(), true); };
   };
-  EXPECT_THAT(write(folder / "no/such/m.h5"),
-              ThrowsMessage<ConfigError>(HasSubstr("No such file")));
+  EXPECT_THAT(write(folder / "no/such/m.h5"), ThrowsMessage<Error>(HasSubstr("No such file")));
+  EXPECT_THAT(write(""), ThrowsMessage<ConfigError>(HasSubstr("no name")));
   EXPECT_THAT(write(folder / "."), ThrowsMessage<ConfigError>(HasSubstr("folder")));
   EXPECT_THAT(write("/dev/null"), ThrowsMessage<ConfigError>(HasSubstr("plain file")));
 }
