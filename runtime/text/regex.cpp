@@ -95,9 +95,9 @@ std::vector<Span> Regex::find_all(std::string_view text) const {
       continue;
     }
     if (rc < 0) {
-      throw ConfigError(fmt::format("{}: the pattern '{}' gave up on a text of {} bytes: {}",
-                                    compiled_->where, compiled_->pattern, text.size(),
-                                    pcre2_message(rc)));
+      throw ModelFileError(fmt::format("{}: the pattern '{}' gave up on a text of {} bytes: {}",
+                                       compiled_->where, compiled_->pattern, text.size(),
+                                       pcre2_message(rc)));
     }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.get());
     const Span span{ends[0], ends[1]};
