@@ -52,6 +52,10 @@ function(tutti_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} tutti_flags GTest::gmock GTest::gtest_main)
   tutti_label(${name} ${arg_LABEL})
+  if(TUTTI_SANITIZE MATCHES address)
+    list(APPEND arg_PROPERTIES ENVIRONMENT
+         LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0)
+  endif()
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} ${arg_PROPERTIES}
