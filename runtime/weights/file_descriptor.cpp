@@ -1,5 +1,6 @@
 #include "runtime/weights/file_descriptor.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -50,6 +51,14 @@ int write_at(const FileDescriptor& file, std::uint64_t offset, std::span<const s
     }
   }
   return 0;
+}
+
+void start_writeback([[maybe_unused]] const FileDescriptor& file,
+                     [[maybe_unused]] std::uint64_t offset, [[maybe_unused]] std::size_t bytes) {
+#ifdef SYNC_FILE_RANGE_WRITE
+  ::sync_file_range(file.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes),
+                    SYNC_FILE_RANGE_WRITE);
+#endif
 }
 
 }  // namespace tutti

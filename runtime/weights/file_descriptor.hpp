@@ -34,5 +34,8 @@ struct ReadResult {
 ReadResult read_at(const FileDescriptor& file, std::uint64_t offset, std::span<std::byte> to);
 int write_at(const FileDescriptor& file, std::uint64_t offset,
              std::span<const std::byte> from);  // 0 or errno
+// A hint: what was written may go to the disk now, so that the fsync at the end has less to wait
+// for.
+void start_writeback(const FileDescriptor& file, std::uint64_t offset, std::size_t bytes);
 
 }  // namespace tutti

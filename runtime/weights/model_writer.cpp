@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -116,12 +117,24 @@ struct ModelWriter::Impl {
   void lay_out();
   void add_entry(Hdf5Writer& writer, const std::string& name, const std::string& bytes);
   void store_digests(const std::string& print);
+  int write(std::uint64_t offset, std::span<const std::byte> bytes) {  // 0 or errno
+    int error = 0;
+    {
+      const std::lock_guard<std::mutex> turn(write_turn);
+      error = write_at(output.file(), offset, bytes);
+    }
+    start_writeback(output.file(), offset, bytes.size());
+    return error;
+  }
 
   ModelContents contents;
   std::vector<TensorInfo> tensors;
   std::string config_text;
   std::vector<Progress> progress;
   OutputFile output;
+  // The kernel lets one thread write to a file at a time, and the others spin: here they sleep, and
+  // their cores hash.
+  std::mutex write_turn;
 };
 
 ModelWriter::Impl::Impl(const std::filesystem::path& out, ModelContents contents_in, bool overwrite)
@@ -228,7 +241,7 @@ void ModelWriter::write_rows(std::size_t index, std::int64_t first_row,
                     progress.next_row, tensor.rows()));
   }
   const std::uint64_t at = static_cast<std::uint64_t>(first_row) * row_bytes;
-  if (const int error = write_at(impl_->output.file(), progress.offset + at, rows); error != 0) {
+  if (const int error = impl_->write(progress.offset + at, rows); error != 0) {
     impl_->output.fail("tensor " + tensor.name, error, tensor.bytes() - at);
   }
   progress.sha256.update(rows);
