@@ -44,8 +44,7 @@ say "Asking on $ranks ranks: $(printf '%q ' "${command[@]}")"
 
 cat >&2 <<END
 
-That was: ${command[*]@Q}
-More:     $tutti generate $model --chat       a conversation at the terminal
-          $tutti inspect $model               what this file is
-          $tutti --help
+More: $tutti generate $model      a conversation at the terminal
+      $tutti inspect $model       what this file is
+      $tutti --help
 END
