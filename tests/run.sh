@@ -73,7 +73,7 @@ run_ctest() {
   return $status
 }
 
-configure() { cmake --preset "$1" "${compiler_cache[@]}" -Wno-dev >"$logs/$1-configure.log" ||
+configure() { cmake --preset "$1" -Wno-dev >"$logs/$1-configure.log" ||
   { cat "$logs/$1-configure.log"; return 1; }; }
 
 build() {
@@ -120,10 +120,6 @@ if ((packages)); then
   install_packages "${packages_build[@]}" "${packages_fetch[@]}" "${packages_test[@]}"
   install_packages "$(clang_runtime_package)"
   install_optional_packages "${packages_test_optional[@]}"
-fi
-compiler_cache=()
-if command -v ccache >/dev/null; then
-  compiler_cache=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 fi
 # ThreadSanitizer of older compilers does not start where addresses are randomised over 32 bits.
 without_aslr=()
