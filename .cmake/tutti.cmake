@@ -72,7 +72,21 @@ function(tutti_kernel op)
     endif()
   endforeach()
   target_sources(tutti_kernels PRIVATE ${op}.cpp)
+  if(TUTTI_HAVE_CUDA AND EXISTS ${PROJECT_SOURCE_DIR}/kernels/${op}.cu)
+    target_sources(tutti_cuda_kernels PRIVATE ${op}.cu)
+  endif()
   set_property(GLOBAL APPEND PROPERTY TUTTI_KERNELS ${op})
+endfunction()
+
+# tutti_gpu_test(NAME SOURCES … USES …): one GoogleTest program whose tests want a GPU and skip
+# themselves, with the reason, where there is none; label gpu.
+function(tutti_gpu_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
+  tutti_test(${name} LABEL gpu TIMEOUT 300 SOURCES ${arg_SOURCES} USES ${arg_USES} tutti_device)
+  set_target_properties(${name} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/lib)
+  if(TUTTI_HAVE_CUDA)
+    add_dependencies(${name} tutti_cuda)
+  endif()
 endfunction()
 
 # tutti_fuzzer(NAME SOURCES … USES …): a libFuzzer program with its seeds in tests/fuzz/seeds/NAME.

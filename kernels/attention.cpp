@@ -6,6 +6,7 @@
 
 #include "kernels/attention_block.hpp"
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 
 namespace tutti {
 namespace {
@@ -91,15 +92,19 @@ void attend(const AttentionArgs& args, const WorkItem& work) {
 
 void check_pages(const Exec& exec, const AttentionArgs& args) {
   constexpr const char* op = "attention";
-  check_view(exec, op, "k_pages", args.k_pages, DType::f32,
+  check_view(exec, op, "k_pages", args.k_pages, args.q.dtype,
              {kAnyExtent, kAnyExtent, kAnyExtent, args.head_dim});
-  check_view(exec, op, "v_pages", args.v_pages, DType::f32,
+  check_view(exec, op, "v_pages", args.v_pages, args.q.dtype,
              {args.k_pages.shape[0], args.k_pages.shape[1], args.k_pages.shape[2], args.head_dim});
   check_that(args.k_pages.row_stride == args.v_pages.row_stride, op,
              "pages of k lie {} elements apart, those of v {}, wanted the same",
              args.k_pages.row_stride, args.v_pages.row_stride);
   check_that(std::has_single_bit(static_cast<std::uint64_t>(args.k_pages.shape[2])), op,
              "the page size is {}, wanted a power of two", args.k_pages.shape[2]);
+}
+
+void check_kv_map(const AttentionArgs& args) {
+  constexpr const char* op = "attention";
   for (std::int64_t h = 0; h < args.kv_of_q.rows(); ++h) {
     const int kv_head = at(args.kv_of_q, h);
     check_that(kv_head >= 0 && kv_head < args.k_pages.shape[1], op,
@@ -139,25 +144,31 @@ void check_sequences(const AttentionArgs& args) {
 
 void check_attention(const Exec& exec, const AttentionArgs& args) {
   constexpr const char* op = "attention";
-  check_host(exec, op);
   check_that(args.head_dim > 0 && args.head_dim <= kAttentionMaxHeadDim, op,
              "head_dim is {}, wanted 1..{}", args.head_dim, kAttentionMaxHeadDim);
   check_view(exec, op, "kv_of_q", args.kv_of_q, DType::i32, {kAnyExtent});
   const std::int64_t width = args.kv_of_q.rows() * args.head_dim;
-  check_view(exec, op, "q", args.q, DType::f32, {kAnyExtent, width});
-  check_view(exec, op, "y", args.y, DType::f32, {args.q.rows(), width});
+  check_activation(exec, op, "q", args.q, {kAnyExtent, width});
+  check_view(exec, op, "y", args.y, args.q.dtype, {args.q.rows(), width});
   check_view(exec, op, "context_length", args.context_length, DType::i32, {kAnyExtent});
   const std::int64_t sequences = args.context_length.rows();
   check_view(exec, op, "query_begin", args.query_begin, DType::i32, {sequences + 1});
   check_view(exec, op, "block_table", args.block_table, DType::i32, {sequences, kAnyExtent});
   check_pages(exec, args);
-  check_sequences(args);
 }
 
 }  // namespace
 
 void attention(const Exec& exec, const AttentionArgs& args) {
   check_attention(exec, args);
+  if (on_device(exec, "attention")) {
+    check_that(args.most_queries > 0 && args.most_context > 0, "attention",
+               "most_queries is {} and most_context {}, wanted bounds on a device",
+               args.most_queries, args.most_context);
+    return exec.ops->attention(exec, args);
+  }
+  check_kv_map(args);
+  check_sequences(args);
   std::vector<WorkItem> items = list_work(args, kAttentionRows);
   if (static_cast<std::int64_t>(items.size()) < exec.threads) {
     items = list_work(args, 1);  // fewer KV heads than threads: read a KV head more than once

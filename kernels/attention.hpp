@@ -8,8 +8,8 @@ namespace tutti {
 inline constexpr int kAttentionMaxHeadDim = 256;  // larger heads are refused
 
 struct AttentionArgs {
-  TensorView q;            // [tokens, q_heads * head_dim] f32, rotated; rows may be strided
-  TensorView k_pages;      // [pages, kv_heads, page_size, head_dim] f32
+  TensorView q;            // [tokens, q_heads * head_dim], rotated; rows may be strided
+  TensorView k_pages;      // [pages, kv_heads, page_size, head_dim] of q's type
   TensorView v_pages;      // the same
   TensorView query_begin;  // [sequences + 1] i32: tokens of sequence s are [begin[s], begin[s+1])
   TensorView context_length;  // [sequences] i32, this step's tokens included
@@ -17,9 +17,17 @@ struct AttentionArgs {
   TensorView kv_of_q;         // [q_heads] i32: the local KV head that serves each local query head
   int head_dim = 0;
   float scale = 1;  // usually 1 / sqrt(head_dim)
-  TensorView y;     // [tokens, q_heads * head_dim] f32; not q
+  // What a device cannot look up before it is launched: bounds over the sequences of this step,
+  // and over those of all replays where the call is captured into a graph.
+  std::int64_t most_queries = 0;  // tokens of one sequence in this step
+  std::int64_t most_context = 0;  // context_length
+  TensorView y;                   // [tokens, q_heads * head_dim] of q's type; not q
 };
 
+// q, the pages and y are of one type: f32 on the host; f32, f16 or bf16 on a device. Softmax and
+// sums are in f32. On a device a sequence may have a context length of 0, which pads a batch: its y
+// is 0.
+//
 // Token j of sequence s (counted from 0) stands at position p = context_length[s] - n_s + j, where
 // n_s is its number of tokens in this step, and attends to positions 0..p:
 //   y[t,h,:] = sum_i softmax_i(scale * q[t,h,:] . k[i,g,:]) v[i,g,:],  g = kv_of_q[h].

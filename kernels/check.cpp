@@ -60,13 +60,22 @@ void check_weight(const Exec& exec, std::string_view op, const TensorView& matri
   check_place(exec, op, "the weight", matrix);
 }
 
-void check_host(const Exec& exec, std::string_view op) {
-  if (exec.place != Place::host) {
-    throw DeviceError(fmt::format(
-        "{}: this binary is built without device code for it, wanted place cuda; run on the host "
-        "backend or build with TUTTI_CUDA=on",
-        op));
+void check_activation(const Exec& exec, std::string_view op, std::string_view name,
+                      const TensorView& view, std::initializer_list<std::int64_t> shape) {
+  const bool fits =
+      view.dtype == DType::f32 || (exec.place != Place::host && view.dtype != DType::i32);
+  check_view(exec, op, name, view, fits ? view.dtype : DType::f32, shape);
+}
+
+bool on_device(const Exec& exec, std::string_view op) {
+  if (exec.place == Place::host) {
+    return false;
   }
+  if (exec.ops == nullptr) {
+    throw DeviceError(
+        fmt::format("{}: wanted on a device, but the Exec brings no device's operations", op));
+  }
+  return true;
 }
 
 int threads_for(const Exec& exec, std::int64_t work) {

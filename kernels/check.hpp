@@ -34,8 +34,13 @@ void check_that(bool condition, std::string_view op, fmt::format_string<Args...>
   }
 }
 
-// The host twin is all there is in this build: throws DeviceError where the Exec names a device.
-void check_host(const Exec& exec, std::string_view op);
+// The same for activations, which are f32 on the host and f32, f16 or bf16 on a device.
+void check_activation(const Exec& exec, std::string_view op, std::string_view name,
+                      const TensorView& view, std::initializer_list<std::int64_t> shape);
+
+// Whether the operation is to run on a device, by exec.ops. DeviceError where the Exec names a
+// device without its operations.
+bool on_device(const Exec& exec, std::string_view op);
 
 // exec.threads, but 1 where the work (bytes touched, or operations) would drown in the start of
 // threads.

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
@@ -33,7 +34,10 @@ void embedding_host(const Exec& exec, const EmbeddingArgs& args) {
   [[maybe_unused]] const int threads = threads_for(exec, tokens * hidden);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {
-    const std::int64_t row = ids[t * args.ids.row_stride] - args.first_row;
+    const std::int32_t slot = args.source.dims == 0 ? -1 : *args.source.row<std::int32_t>(t);
+    const std::int32_t id =
+        slot < 0 ? ids[t * args.ids.row_stride] : *args.last.row<std::int32_t>(slot);
+    const std::int64_t row = id - args.first_row;
     float* y = args.y.row<float>(t);
     if (row >= 0 && row < args.table.out()) {
       multiversion<Widen<T>>(static_cast<const T*>(args.table.matrix.template row<T>(row)), y,
@@ -47,10 +51,19 @@ void embedding_host(const Exec& exec, const EmbeddingArgs& args) {
 }  // namespace
 
 void embedding(const Exec& exec, const EmbeddingArgs& args) {
-  check_host(exec, "embedding");
   check_view(exec, "embedding", "ids", args.ids, DType::i32, {kAnyExtent});
   check_weight(exec, "embedding", args.table.matrix, kAnyExtent, kAnyExtent);
-  check_view(exec, "embedding", "y", args.y, DType::f32, {args.ids.rows(), args.table.in()});
+  check_activation(exec, "embedding", "y", args.y, {args.ids.rows(), args.table.in()});
+  if (args.source.dims != 0) {
+    check_view(exec, "embedding", "source", args.source, DType::i32, {args.ids.rows()});
+    check_view(exec, "embedding", "last", args.last, DType::i32, {kAnyExtent});
+  }
+  if (on_device(exec, "embedding")) {
+    check_that(args.y.dtype == DType::f32 || args.y.dtype == args.table.matrix.dtype, "embedding",
+               "y is {}, wanted f32 or the table's {}", name_of(args.y.dtype),
+               name_of(args.table.matrix.dtype));
+    return exec.ops->embedding(exec, args);
+  }
   switch (args.table.matrix.dtype) {
     case DType::f16:
       return embedding_host<f16>(exec, args);

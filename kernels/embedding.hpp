@@ -7,10 +7,12 @@
 namespace tutti {
 
 struct EmbeddingArgs {
-  TensorView ids;              // [tokens] i32
+  TensorView ids;              // [tokens] i32; the id where source[t] < 0
   Weight table;                // [vocabulary rows of this rank, hidden]
   std::int64_t first_row = 0;  // vocabulary id of the table's row 0
-  TensorView y;                // [tokens, hidden] f32
+  TensorView source = {};      // [tokens] i32, or empty: where >= 0, the id is last[source[t]]
+  TensorView last = {};        // [slots] i32: the ids that were sampled last
+  TensorView y;                // [tokens, hidden], f32 or the table's type
 };
 
 // y[t,:] = table[ids[t] - first_row, :], or zeros where another rank owns the row; the sum over the

@@ -7,6 +7,8 @@
 
 namespace tutti {
 
+class DeviceOps;
+
 // Borrowed working memory at the Exec's place; an op may use all of it and leaves nothing there.
 struct Scratch {
   std::byte* data = nullptr;
@@ -15,10 +17,10 @@ struct Scratch {
 
 struct Exec {
   Place place = Place::host;
-  int threads = 1;         // host: OpenMP threads of this rank
-  void* stream = nullptr;  // cuda: cudaStream_t
-  void* blas = nullptr;    // cuda: cublasLtHandle_t
-  Scratch scratch;
+  int threads = 1;           // host: OpenMP threads of this rank
+  DeviceOps* ops = nullptr;  // cuda: the operations as that device has them
+  void* stream = nullptr;    // cuda: cudaStream_t
+  Scratch scratch;           // host; a device's operations keep their own
 };
 
 }  // namespace tutti

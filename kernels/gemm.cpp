@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
@@ -249,15 +250,21 @@ std::size_t gemm_scratch_bytes(std::int64_t in, int threads) {
 }
 
 void gemm(const Exec& exec, const GemmArgs& args) {
-  check_host(exec, "gemm");
-  check_view(exec, "gemm", "x", args.x, DType::f32, {kAnyExtent, kAnyExtent});
+  check_activation(exec, "gemm", "x", args.x, {kAnyExtent, kAnyExtent});
   check_weight(exec, "gemm", args.weight.matrix, kAnyExtent, args.x.shape[1]);
-  check_view(exec, "gemm", "y", args.y, DType::f32, {args.x.rows(), args.weight.out()});
+  check_activation(exec, "gemm", "y", args.y, {args.x.rows(), args.weight.out()});
   if (args.bias.dims != 0) {
     check_view(exec, "gemm", "bias", args.bias, DType::f32, {args.weight.out()});
   }
   if (args.y.empty()) {
     return;
+  }
+  if (on_device(exec, "gemm")) {
+    const DType dtype = args.weight.matrix.dtype;
+    check_that(args.x.dtype == dtype && (args.y.dtype == dtype || args.y.dtype == DType::f32),
+               "gemm", "x is {} and y {}, wanted the weight's {} (y may be f32)",
+               name_of(args.x.dtype), name_of(args.y.dtype), name_of(dtype));
+    return exec.ops->gemm(exec, args);
   }
   switch (args.weight.matrix.dtype) {
     case DType::f16:

@@ -7,16 +7,21 @@
 namespace tutti {
 
 struct GemmArgs {
-  TensorView x;          // [tokens, in] f32; rows may be strided
+  TensorView x;          // [tokens, in]; rows may be strided
   Weight weight;         // [out, in] f32, f16 or bf16
   TensorView bias = {};  // [out] f32, or empty
-  TensorView y;          // [tokens, out] f32; rows may be strided; not x
+  TensorView y;          // [tokens, out]; rows may be strided; not x
 };
 
-// y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32 in an order that depends on nothing
-// but `in`: an element has the same bits whatever the other tokens, the rows that this rank holds
-// and the threads are. From 32 tokens on, 16-bit weights are widened into exec.scratch first;
-// ConfigError where it is smaller than gemm_scratch_bytes.
+// y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32.
+//
+// Host: x and y are f32. The order of a sum depends on nothing but `in`: an element has the same
+// bits whatever the other tokens, the rows that this rank holds and the threads are. From 32 tokens
+// on, 16-bit weights are widened into exec.scratch first; ConfigError where it is smaller than
+// gemm_scratch_bytes.
+//
+// Device: x has the weight's type, y that or f32. The order of a sum depends on the shapes, the
+// number of tokens and the device.
 void gemm(const Exec& exec, const GemmArgs& args);
 
 // Bytes of exec.scratch that gemm wants for a weight with rows of `in` elements.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
@@ -98,21 +99,25 @@ void rmsnorm_host(const Exec& exec, const TensorView& x, const TensorView* resid
 }  // namespace
 
 void rmsnorm(const Exec& exec, const RmsnormArgs& args) {
-  check_host(exec, "rmsnorm");
   check_view(exec, "rmsnorm", "x", args.x, DType::f32, {kAnyExtent, kAnyExtent});
   const std::int64_t dim = args.x.shape[1];
   check_view(exec, "rmsnorm", "weight", args.weight, DType::f32, {dim});
-  check_view(exec, "rmsnorm", "y", args.y, DType::f32, {args.x.rows(), dim});
+  check_activation(exec, "rmsnorm", "y", args.y, {args.x.rows(), dim});
+  if (on_device(exec, "rmsnorm")) {
+    return exec.ops->rmsnorm(exec, args);
+  }
   rmsnorm_host(exec, args.x, nullptr, args.weight, args.eps, args.y);
 }
 
 void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) {
-  check_host(exec, "add_rmsnorm");
-  check_view(exec, "add_rmsnorm", "x", args.x, DType::f32, {kAnyExtent, kAnyExtent});
+  check_activation(exec, "add_rmsnorm", "x", args.x, {kAnyExtent, kAnyExtent});
   const std::int64_t dim = args.x.shape[1];
   check_view(exec, "add_rmsnorm", "residual", args.residual, DType::f32, {args.x.rows(), dim});
   check_view(exec, "add_rmsnorm", "weight", args.weight, DType::f32, {dim});
-  check_view(exec, "add_rmsnorm", "y", args.y, DType::f32, {args.x.rows(), dim});
+  check_view(exec, "add_rmsnorm", "y", args.y, args.x.dtype, {args.x.rows(), dim});
+  if (on_device(exec, "add_rmsnorm")) {
+    return exec.ops->add_rmsnorm(exec, args);
+  }
   rmsnorm_host(exec, args.x, &args.residual, args.weight, args.eps, args.y);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
@@ -83,7 +84,6 @@ void rope_token(const RopeAppendArgs& args, std::int64_t t) {
 
 void check_rope(const Exec& exec, const RopeAppendArgs& args) {
   constexpr const char* op = "rope_append";
-  check_host(exec, op);
   check_that(
       args.q_heads >= 0 && args.kv_heads >= 0 && args.head_dim > 0 && args.head_dim % 2 == 0 &&
           args.head_dim <= kMaxHeadDim,
@@ -92,18 +92,24 @@ void check_rope(const Exec& exec, const RopeAppendArgs& args) {
       "of at most {}",
       args.q_heads, args.kv_heads, args.head_dim, kMaxHeadDim);
   const std::int64_t width = std::int64_t{args.q_heads + 2 * args.kv_heads} * args.head_dim;
-  check_view(exec, op, "qkv", args.qkv, DType::f32, {kAnyExtent, width});
+  check_activation(exec, op, "qkv", args.qkv, {kAnyExtent, width});
+  const DType dtype = args.qkv.dtype;
   const std::int64_t tokens = args.qkv.rows();
   check_view(exec, op, "positions", args.positions, DType::i32, {tokens});
   check_view(exec, op, "slots", args.slots, DType::i32, {tokens});
   check_view(exec, op, "inv_freq", args.inv_freq, DType::f32, {args.head_dim / 2});
-  check_view(exec, op, "k_pages", args.k_pages, DType::f32,
+  check_view(exec, op, "k_pages", args.k_pages, dtype,
              {kAnyExtent, args.kv_heads, kAnyExtent, args.head_dim});
-  check_view(exec, op, "v_pages", args.v_pages, DType::f32,
+  check_view(exec, op, "v_pages", args.v_pages, dtype,
              {args.k_pages.shape[0], args.kv_heads, args.k_pages.shape[2], args.head_dim});
   check_that(args.k_pages.row_stride == args.v_pages.row_stride, op,
              "pages of k lie {} elements apart, those of v {}, wanted the same",
              args.k_pages.row_stride, args.v_pages.row_stride);
+}
+
+void check_slots(const RopeAppendArgs& args) {
+  constexpr const char* op = "rope_append";
+  const std::int64_t tokens = args.qkv.rows();
   const std::int64_t slots_end = args.k_pages.shape[0] * args.k_pages.shape[2];
   const auto* slots = static_cast<const std::int32_t*>(args.slots.data);
   for (std::int64_t t = 0; t < tokens; ++t) {
@@ -117,6 +123,10 @@ void check_rope(const Exec& exec, const RopeAppendArgs& args) {
 
 void rope_append(const Exec& exec, const RopeAppendArgs& args) {
   check_rope(exec, args);
+  if (on_device(exec, "rope_append")) {
+    return exec.ops->rope_append(exec, args);
+  }
+  check_slots(args);
   const std::int64_t tokens = args.qkv.rows();
   [[maybe_unused]] const int threads = threads_for(exec, tokens * args.qkv.shape[1]);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)

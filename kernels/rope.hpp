@@ -7,21 +7,24 @@ namespace tutti {
 
 struct RopeAppendArgs {
   // One row a token: q heads, then k heads, then v heads of this rank; q is rotated in place.
-  TensorView qkv;        // [tokens, (q_heads + 2 * kv_heads) * head_dim] f32
+  TensorView qkv;        // [tokens, (q_heads + 2 * kv_heads) * head_dim]
   TensorView positions;  // [tokens] i32
-  TensorView slots;      // [tokens] i32: page * page_size + offset within the page
+  TensorView slots;      // [tokens] i32: page * page_size + offset within the page; on a device
+                         // a slot below 0 marks a token that pads the batch and is not stored
   TensorView inv_freq;   // [head_dim / 2] f32, scaling already applied
   float magnitude = 1;   // multiplies cos and sin (YaRN's attention factor)
   int q_heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  TensorView k_pages;  // [pages, kv_heads, page_size, head_dim] f32
+  TensorView k_pages;  // [pages, kv_heads, page_size, head_dim] of qkv's type
   TensorView v_pages;  // the same
 };
 
 // For a head h and i < head_dim / 2 (Su et al. 2021, eq. 34, in the half-split order that Hugging
 // Face stores):  (h[i], h[i + d/2]) <- (h[i] cos a - h[i + d/2] sin a, h[i + d/2] cos a + h[i] sin
-// a) with a = position * inv_freq[i]. Rotated keys and plain values go to their slot.
+// a) with a = position * inv_freq[i]. Rotated keys and plain values go to their slot. qkv and the
+// pages are of one type: f32 on the host; f32, f16 or bf16 on a device, where the rotation is
+// computed in f32.
 void rope_append(const Exec& exec, const RopeAppendArgs& args);
 
 }  // namespace tutti

@@ -219,7 +219,8 @@ double uniform_draw(std::uint64_t seed, std::uint64_t request, std::uint64_t pos
 }
 
 std::int32_t sample(const Exec& exec, const TensorView& logits, const SampleRule& rule) {
-  check_host(exec, "sample");
+  check_that(exec.place == Place::host, "sample",
+             "takes a row on the host; a device samples by sample_rows");
   check_view(exec, "sample", "logits", logits, DType::f32, {kAnyExtent});
   check_that(!logits.empty() && logits.row_stride == 1, "sample",
              "logits are {} with elements {} apart, wanted a dense row of at least one",

@@ -1,6 +1,7 @@
 #include "kernels/silu_mul.hpp"
 
 #include "kernels/check.hpp"
+#include "kernels/device_ops.hpp"
 #include "kernels/simd.hpp"
 
 namespace tutti {
@@ -40,11 +41,13 @@ struct SiluMulRow {
 }  // namespace
 
 void silu_mul(const Exec& exec, const SiluMulArgs& args) {
-  check_host(exec, "silu_mul");
-  check_view(exec, "silu_mul", "y", args.y, DType::f32, {kAnyExtent, kAnyExtent});
+  check_activation(exec, "silu_mul", "y", args.y, {kAnyExtent, kAnyExtent});
   const std::int64_t tokens = args.y.rows();
   const std::int64_t columns = args.y.shape[1];
-  check_view(exec, "silu_mul", "gate_up", args.gate_up, DType::f32, {tokens, 2 * columns});
+  check_view(exec, "silu_mul", "gate_up", args.gate_up, args.y.dtype, {tokens, 2 * columns});
+  if (on_device(exec, "silu_mul")) {
+    return exec.ops->silu_mul(exec, args);
+  }
   [[maybe_unused]] const int threads = threads_for(exec, tokens * columns * 2);
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
   for (std::int64_t t = 0; t < tokens; ++t) {

@@ -6,8 +6,8 @@
 namespace tutti {
 
 struct SiluMulArgs {
-  TensorView gate_up;  // [tokens, 2 * columns] f32: gate columns, then up columns
-  TensorView y;        // [tokens, columns] f32
+  TensorView gate_up;  // [tokens, 2 * columns]: gate columns, then up columns
+  TensorView y;        // [tokens, columns] of gate_up's type: f32, on a device also f16 or bf16
 };
 
 // y[t,c] = silu(gate_up[t,c]) * gate_up[t, columns + c],  silu(x) = x / (1 + exp(-x)).

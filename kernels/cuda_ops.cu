@@ -1,0 +1,110 @@
+#include "kernels/cuda_ops.hpp"
+
+#include "kernels/cuda_context.cuh"
+#include "kernels/gemm_library.cuh"
+
+namespace tutti {
+namespace {
+
+struct CudaFree {
+  void operator()(void* memory) const noexcept { cudaFree(memory); }
+};
+template <typename T>
+using CudaBuffer = std::unique_ptr<T, CudaFree>;
+
+template <typename T>
+CudaBuffer<T> allocate(std::size_t count) {
+  void* memory = nullptr;
+  TUTTI_CUDA(cudaMalloc(&memory, count * sizeof(T)));
+  return CudaBuffer<T>(static_cast<T*>(memory));
+}
+
+CudaContext facts_of_current_device() {
+  CudaContext context;
+  TUTTI_CUDA(cudaGetDevice(&context.device));
+  cudaDeviceProp properties{};
+  TUTTI_CUDA(cudaGetDeviceProperties(&properties, context.device));
+  context.multiprocessors = properties.multiProcessorCount;
+  context.capability = 10 * properties.major + properties.minor;
+  context.shared_bytes = properties.sharedMemPerBlockOptin;
+  return context;
+}
+
+class CudaOps final : public DeviceOps {
+ public:
+  CudaOps()
+      : context_(facts_of_current_device()),
+        workspace_(allocate<std::byte>(CudaContext::kWorkspaceBytes)),
+        counters_(allocate<std::int32_t>(CudaContext::kCounters)),
+        gemm_library_(make_gemm_library()) {
+    TUTTI_CUDA(cudaMemset(counters_.get(), 0, CudaContext::kCounters * sizeof(std::int32_t)));
+    TUTTI_CUDA(cudaDeviceSynchronize());
+    context_.workspace = workspace_.get();
+    context_.workspace_bytes = CudaContext::kWorkspaceBytes;
+    context_.counters = counters_.get();
+    context_.gemm_library = gemm_library_.get();
+  }
+
+  void embedding(const Exec& exec, const EmbeddingArgs& args) override {
+    embedding_cuda(context_, exec, args);
+  }
+  void rmsnorm(const Exec& exec, const RmsnormArgs& args) override {
+    rmsnorm_cuda(context_, exec, args);
+  }
+  void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) override {
+    add_rmsnorm_cuda(context_, exec, args);
+  }
+  void rope_append(const Exec& exec, const RopeAppendArgs& args) override {
+    rope_append_cuda(context_, exec, args);
+  }
+  void attention(const Exec& exec, const AttentionArgs& args) override {
+    attention_cuda(context_, exec, args);
+  }
+  void silu_mul(const Exec& exec, const SiluMulArgs& args) override {
+    silu_mul_cuda(context_, exec, args);
+  }
+  void gemm(const Exec& exec, const GemmArgs& args) override { gemm_cuda(context_, exec, args); }
+  void gated_gemm(const Exec& exec, const GatedGemmArgs& args) override {
+    gated_gemm_cuda(context_, exec, args);
+  }
+  void sample_rows(const Exec& exec, const SampleRowsArgs& args) override {
+    sample_rows_cuda(context_, exec, args);
+  }
+  void transpose(const Exec& exec, const TransposeArgs& args) override {
+    transpose_cuda(context_, exec, args);
+  }
+  void fill_random(const Exec& exec, const FillRandomArgs& args) override {
+    fill_random_cuda(context_, exec, args);
+  }
+  std::size_t workspace_bytes() const override {
+    return CudaContext::kWorkspaceBytes + CudaContext::kCounters * sizeof(std::int32_t) +
+           gemm_library_->workspace_bytes();
+  }
+
+ private:
+  CudaContext context_;
+  CudaBuffer<std::byte> workspace_;
+  CudaBuffer<std::int32_t> counters_;
+  std::unique_ptr<GemmLibrary> gemm_library_;
+};
+
+}  // namespace
+
+void check_cuda(cudaError_t result, const char* call) {
+  if (result == cudaSuccess) {
+    return;
+  }
+  const std::string text = fmt::format("{}: {} ({})", call, cudaGetErrorString(result),
+                                       cudaGetErrorName(result));
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // it does not stick
+    throw CapacityError(text);
+  }
+  throw DeviceError(text);
+}
+
+std::unique_ptr<DeviceOps> make_cuda_ops() {
+  return std::make_unique<CudaOps>();
+}
+
+}  // namespace tutti

@@ -1,0 +1,45 @@
+// The operations of kernels/ as a device has them. The functions of the op headers check their
+// arguments and come here where exec.place is a device, so that device code can lie in a library of
+// its own that is loaded on demand.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/attention.hpp"
+#include "kernels/embedding.hpp"
+#include "kernels/fill_random.hpp"
+#include "kernels/gated_gemm.hpp"
+#include "kernels/gemm.hpp"
+#include "kernels/rmsnorm.hpp"
+#include "kernels/rope.hpp"
+#include "kernels/sample_rows.hpp"
+#include "kernels/silu_mul.hpp"
+#include "kernels/transpose.hpp"
+
+namespace tutti {
+
+// All calls are asynchronous on exec.stream, allocate nothing and may be captured into a graph
+// (but see prepare_gemm). Errors: DeviceError where a launch fails.
+class DeviceOps {
+ public:
+  virtual ~DeviceOps() = default;
+
+  virtual void embedding(const Exec& exec, const EmbeddingArgs& args) = 0;
+  virtual void rmsnorm(const Exec& exec, const RmsnormArgs& args) = 0;
+  virtual void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) = 0;
+  virtual void rope_append(const Exec& exec, const RopeAppendArgs& args) = 0;
+  virtual void attention(const Exec& exec, const AttentionArgs& args) = 0;
+  virtual void silu_mul(const Exec& exec, const SiluMulArgs& args) = 0;
+  // The first call for a shape outside a capture tries the library's algorithms and keeps the
+  // fastest; inside a capture an untried shape takes the library's own first choice.
+  virtual void gemm(const Exec& exec, const GemmArgs& args) = 0;
+  virtual void gated_gemm(const Exec& exec, const GatedGemmArgs& args) = 0;
+  virtual void sample_rows(const Exec& exec, const SampleRowsArgs& args) = 0;
+  virtual void transpose(const Exec& exec, const TransposeArgs& args) = 0;
+  virtual void fill_random(const Exec& exec, const FillRandomArgs& args) = 0;
+
+  // Device memory that the operations keep for themselves: split sums, counters, the library's.
+  virtual std::size_t workspace_bytes() const = 0;
+};
+
+}  // namespace tutti
