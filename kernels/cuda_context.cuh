@@ -23,11 +23,11 @@ class GemmLibrary;  // kernels/gemm_library.cuh: cuBLASLt and what was tuned
 struct CudaContext {
   int device = 0;
   int multiprocessors = 0;
-  int capability = 0;                 // 80, 90, …
-  std::size_t shared_bytes = 0;       // most dynamic shared memory of one block
-  std::byte* workspace = nullptr;     // split sums; any operation may use all of it
+  int capability = 0;              // 80, 90, …
+  std::size_t shared_bytes = 0;    // most dynamic shared memory of one block
+  std::byte* workspace = nullptr;  // split sums; any operation may use all of it
   std::size_t workspace_bytes = 0;
-  std::int32_t* counters = nullptr;   // kCounters zeros; who counts leaves zeros behind
+  std::int32_t* counters = nullptr;  // kCounters zeros; who counts leaves zeros behind
   GemmLibrary* gemm_library = nullptr;
 
   static constexpr int kCounters = 16384;
@@ -45,6 +45,7 @@ void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);
 void transpose_cuda(CudaContext& context, const Exec& exec, const TransposeArgs& args);
+void stream_read_cuda(CudaContext& context, const Exec& exec, const StreamReadArgs& args);
 void fill_random_cuda(CudaContext& context, const Exec& exec, const FillRandomArgs& args);
 
 }  // namespace tutti

@@ -1,6 +1,5 @@
-#include "kernels/cuda_ops.hpp"
-
 #include "kernels/cuda_context.cuh"
+#include "kernels/cuda_ops.hpp"
 #include "kernels/gemm_library.cuh"
 
 namespace tutti {
@@ -73,6 +72,9 @@ class CudaOps final : public DeviceOps {
   void transpose(const Exec& exec, const TransposeArgs& args) override {
     transpose_cuda(context_, exec, args);
   }
+  void stream_read(const Exec& exec, const StreamReadArgs& args) override {
+    stream_read_cuda(context_, exec, args);
+  }
   void fill_random(const Exec& exec, const FillRandomArgs& args) override {
     fill_random_cuda(context_, exec, args);
   }
@@ -94,8 +96,8 @@ void check_cuda(cudaError_t result, const char* call) {
   if (result == cudaSuccess) {
     return;
   }
-  const std::string text = fmt::format("{}: {} ({})", call, cudaGetErrorString(result),
-                                       cudaGetErrorName(result));
+  const std::string text =
+      fmt::format("{}: {} ({})", call, cudaGetErrorString(result), cudaGetErrorName(result));
   if (result == cudaErrorMemoryAllocation) {
     cudaGetLastError();  // it does not stick
     throw CapacityError(text);

@@ -19,7 +19,8 @@ class DeviceMemory {
   using Free = void (*)(void* memory, std::size_t bytes) noexcept;
 
   DeviceMemory() = default;
-  DeviceMemory(void* data, std::size_t bytes, Free free) : data_(data), bytes_(bytes), free_(free) {}
+  DeviceMemory(void* data, std::size_t bytes, Free free)
+      : data_(data), bytes_(bytes), free_(free) {}
   DeviceMemory(DeviceMemory&& other) noexcept;
   DeviceMemory& operator=(DeviceMemory&& other) noexcept;
   DeviceMemory(const DeviceMemory&) = delete;
@@ -46,8 +47,8 @@ class DeviceGraph {
 class DeviceEvent {
  public:
   virtual ~DeviceEvent() = default;
-  virtual void record() = 0;                    // behind everything enqueued so far
-  virtual void wait() = 0;                      // the host waits until it is reached
+  virtual void record() = 0;  // behind everything enqueued so far
+  virtual void wait() = 0;    // the host waits until it is reached
   virtual float milliseconds_since(const DeviceEvent& earlier) const = 0;  // both reached
 };
 
