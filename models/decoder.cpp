@@ -41,6 +41,12 @@ StepExtents most_extents(const ModelLimits& limits) {
           .max_blocks = most_blocks(limits)};
 }
 
+// f32 on the host; on a device the weights' own, of which the embedding speaks for all.
+DType activation_dtype(const Device& device, const WeightSource& source, const DecoderSpec& spec) {
+  const std::array<std::int64_t, 2> shape{spec.vocabulary, spec.hidden};
+  return device.place() == Place::host ? DType::f32 : source.dtype("embedding", shape);
+}
+
 // Sizes that steps are recorded for: 1, 2, 4, 8, then multiples of 8.
 std::int64_t recorded_size(std::int64_t sequences) {
   std::int64_t size = 1;
@@ -62,6 +68,8 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
                  .kv_heads = static_cast<int>(share_.kv_heads.size()),
                  .head_dim = static_cast<int>(spec.head_dim)},
+      workspace_(device, group, spec, share_, limits_, activation_dtype(device, source, spec)),
+      inputs_(device, most_extents(limits_), device.place() != Place::host),
       kv_of_q_(constant(share_.kv_of_q.data(), DType::i32, share_.q_heads.size(),
                         "the map of query to KV heads")),
       inv_freq_(constant(
@@ -74,9 +82,7 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       final_norm_(load_norm(source, device, "final_norm", spec.hidden)),
       embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
-            group),
-      workspace_(device, group, spec, share_, limits_, activation_dtype()),
-      inputs_(device, most_extents(limits_), device.place() != Place::host) {
+            group) {
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
     layers_.push_back(load_layer(source, i));
   }
@@ -88,10 +94,6 @@ Tensor Decoder::constant(const void* values, DType dtype, std::int64_t count, co
   device_.copy_in(tensor.view().data, values, tensor.bytes());
   device_.synchronize();
   return tensor;
-}
-
-DType Decoder::activation_dtype() const {
-  return device_.place() == Place::host ? DType::f32 : embedding_table_.view().dtype;
 }
 
 Decoder::Layer Decoder::load_layer(const WeightSource& source, std::int64_t index) {
@@ -111,7 +113,7 @@ KvLayout Decoder::kv_layout() const {
   return {.layers = static_cast<int>(share_.layers.size()),
           .kv_heads = attention_.kv_heads,
           .head_dim = attention_.head_dim,
-          .dtype = activation_dtype()};
+          .dtype = workspace_.x.view().dtype};
 }
 
 std::size_t Decoder::weight_bytes() const {

@@ -45,8 +45,6 @@ class Decoder final : public Model {
   };
   Layer load_layer(const WeightSource& source, std::int64_t index);
   Tensor constant(const void* values, DType dtype, std::int64_t count, const char* name);
-  DType activation_dtype() const;
-
   bool may_replay(const StepPlan& plan, const KvCache& cache);
   void compute(const StepTensors& step, KvCache& cache, std::int64_t wanted);
   void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache);
@@ -59,6 +57,8 @@ class Decoder final : public Model {
   Communicator& group_;
   RankShare share_;
   AttentionShape attention_;
+  DecoderWorkspace workspace_;  // first, since taking it is collective: what fails later fails alone
+  StepInputs inputs_;
   Tensor kv_of_q_;   // [q_heads of this rank] i32
   Tensor inv_freq_;  // [head_dim / 2] f32
   Tensor embedding_table_;
@@ -67,8 +67,6 @@ class Decoder final : public Model {
   VocabParallelEmbedding embedding_;
   VocabParallelHead head_;
   std::vector<Layer> layers_;
-  DecoderWorkspace workspace_;
-  StepInputs inputs_;
   std::map<std::int64_t, std::unique_ptr<DeviceGraph>> graphs_;  // by sequences
   const KvCache* recorded_cache_ = nullptr;
 };
