@@ -69,8 +69,9 @@ PromptEncoder make_encoder(const Session& session, const GenerateOptions& option
     return PromptEncoder(session.tokenizer());
   }
   return {session.tokenizer(),
-          options.chat_format.empty() ? ChatFormat::detect(session.file().tokenizer())
-                                      : ChatFormat::by_name(options.chat_format),
+          options.chat_format.empty()
+              ? ChatFormat::detect(session.model_to_run().tokenizer_assets())
+              : ChatFormat::by_name(options.chat_format),
           options.system};
 }
 

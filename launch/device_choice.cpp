@@ -66,9 +66,10 @@ std::string mixed_warning(const std::vector<RankGpus>& ranks, const std::vector<
     }
   }
   return names.size() < 2 ? ""
-                          : fmt::format("the group mixes GPUs ({}): the slowest sets the pace and "
-                                        "the smallest the size of the KV cache",
-                                        fmt::join(names, ", "));
+                          : fmt::format(
+                                "the group mixes GPUs ({}): the slowest sets the pace and "
+                                "the smallest the size of the KV cache",
+                                fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -81,8 +82,8 @@ DeviceChoice choose_devices(DeviceWish wish, const std::vector<RankGpus>& ranks)
     return choice;
   }
   if (!any) {
-    throw DeviceError(fmt::format("--device cuda wants GPUs, none is to be had:{}",
-                                  who_sees_what(ranks)));
+    throw DeviceError(
+        fmt::format("--device cuda wants GPUs, none is to be had:{}", who_sees_what(ranks)));
   }
   choice.on_gpus = true;
   choice.ordinals.resize(ranks.size());

@@ -11,7 +11,8 @@ namespace tutti {
 
 enum class DeviceWish { automatic, cuda, host };
 
-// What one rank may use, as the launcher (CUDA_VISIBLE_DEVICES, Slurm's --gpus-per-task, …) left it.
+// What one rank may use, as the launcher (CUDA_VISIBLE_DEVICES, Slurm's --gpus-per-task, …) left
+// it.
 struct RankGpus {
   std::string host;
   int node = 0;  // index of the node, equal for ranks that share one
@@ -27,8 +28,8 @@ struct DeviceChoice {
 
 // Pure; the same on every rank. A rank of a node takes the visible GPU of its index among the
 // node's ranks, or the only one it sees. `automatic` means GPUs where any rank sees one. Errors:
-// ConfigError that lists who sees what, where there are fewer GPUs than ranks on a node or two ranks
-// would share one; DeviceError where GPUs are wanted and nobody sees any.
+// ConfigError that lists who sees what, where there are fewer GPUs than ranks on a node or two
+// ranks would share one; DeviceError where GPUs are wanted and nobody sees any.
 DeviceChoice choose_devices(DeviceWish wish, const std::vector<RankGpus>& ranks);
 
 // RankGpus as text that ranks exchange, and back.

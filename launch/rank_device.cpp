@@ -59,9 +59,8 @@ RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGr
     own.device = library->make_device(choice.ordinals[static_cast<std::size_t>(mpi.rank())]);
   });
   // TODO nccl
-  own.backend = mpi.size() > 1
-                    ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
-                    : own.device->name();
+  own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
+                               : own.device->name();
   return own;
 }
 

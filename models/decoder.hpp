@@ -57,7 +57,8 @@ class Decoder final : public Model {
   Communicator& group_;
   RankShare share_;
   AttentionShape attention_;
-  DecoderWorkspace workspace_;  // first, since taking it is collective: what fails later fails alone
+  DecoderWorkspace
+      workspace_;  // first, since taking it is collective: what fails later fails alone
   StepInputs inputs_;
   Tensor kv_of_q_;   // [q_heads of this rank] i32
   Tensor inv_freq_;  // [head_dim / 2] f32

@@ -61,6 +61,20 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
   }
 }
 
+std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& share,
+                                      const ModelLimits& limits, DType dtype) {
+  const std::int64_t tokens = limits.max_step_tokens;
+  const std::int64_t wanted = limits.max_logit_rows;
+  const std::int64_t heads = 2 * (share.q_heads.size() + share.kv_heads.size());  // qkv and mix
+  const std::int64_t activations =
+      tokens * (spec.hidden + heads * spec.head_dim + 3 * share.ffn.size()) + wanted * spec.hidden;
+  const std::int64_t words = tokens * spec.hidden +
+                             wanted * (share.vocabulary.size() + spec.vocabulary) +
+                             wanted * (2 + (spec.vocabulary + 31) / 32);
+  return static_cast<std::uint64_t>(activations) * size_of(dtype) +
+         static_cast<std::uint64_t>(words) * 4;
+}
+
 std::size_t DecoderWorkspace::bytes() const {
   std::size_t sum = 0;
   for (const Tensor* tensor : {&residual, &x, &qkv, &mix, &gate_up, &gated, &last, &local_logits,

@@ -33,4 +33,8 @@ struct DecoderWorkspace {
   Tensor seen;      // [sequence slots, words of the vocabulary] i32
 };
 
+// DecoderWorkspace::bytes() on a device, for a plan of its memory.
+std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& share,
+                                      const ModelLimits& limits, DType dtype);
+
 }  // namespace tutti

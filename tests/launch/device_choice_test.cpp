@@ -27,17 +27,17 @@ RankGpus rank_on(int node, std::vector<GpuFacts> gpus) {
 TEST(DeviceChoice, RanksThatSeeAllGpusTakeThemByTheirIndexOnTheNode) {
   const std::vector<GpuFacts> all = {gpu(0, "a"), gpu(1, "b")};
   const std::vector<GpuFacts> others = {gpu(0, "c"), gpu(1, "d")};
-  const DeviceChoice choice = choose_devices(
-      DeviceWish::automatic,
-      {rank_on(0, all), rank_on(1, others), rank_on(0, all), rank_on(1, others)});
+  const DeviceChoice choice =
+      choose_devices(DeviceWish::automatic,
+                     {rank_on(0, all), rank_on(1, others), rank_on(0, all), rank_on(1, others)});
   EXPECT_TRUE(choice.on_gpus);
   EXPECT_THAT(choice.ordinals, ElementsAre(0, 0, 1, 1));
   EXPECT_EQ(choice.warning, "");
 }
 
 TEST(DeviceChoice, RanksThatSeeOneGpuEachTakeIt) {
-  const DeviceChoice choice = choose_devices(
-      DeviceWish::cuda, {rank_on(0, {gpu(0, "a")}), rank_on(0, {gpu(0, "b")})});
+  const DeviceChoice choice =
+      choose_devices(DeviceWish::cuda, {rank_on(0, {gpu(0, "a")}), rank_on(0, {gpu(0, "b")})});
   EXPECT_THAT(choice.ordinals, ElementsAre(0, 0));
 }
 
@@ -45,14 +45,16 @@ TEST(DeviceChoice, NoGpuMeansTheHostUnlessOneIsWanted) {
   EXPECT_FALSE(choose_devices(DeviceWish::automatic, {rank_on(0, {})}).on_gpus);
   EXPECT_FALSE(choose_devices(DeviceWish::host, {rank_on(0, {gpu(0, "a")})}).on_gpus);
   EXPECT_THAT([] { choose_devices(DeviceWish::cuda, {rank_on(0, {})}); },
-              ThrowsMessage<DeviceError>(AllOf(HasSubstr("rank 0 on alpha sees no GPU"),
-                                               HasSubstr("no driver"))));
+              ThrowsMessage<DeviceError>(
+                  AllOf(HasSubstr("rank 0 on alpha sees no GPU"), HasSubstr("no driver"))));
 }
 
 TEST(DeviceChoice, TwoRanksOnOneGpuAreRefusedAndListed) {
   const std::vector<GpuFacts> one = {gpu(0, "GPU-1")};
   EXPECT_THAT(
-      [&] { choose_devices(DeviceWish::automatic, {rank_on(0, one), rank_on(0, one)}); },
+      [&] {
+        choose_devices(DeviceWish::automatic, {rank_on(0, one), rank_on(0, one)});
+      },
       ThrowsMessage<ConfigError>(AllOf(HasSubstr("would share GPU GPU-1: ranks 0 and 1"),
                                        HasSubstr("rank 1 on alpha sees 0: H100 (GPU-1)"),
                                        HasSubstr("--device host"))));
@@ -60,14 +62,16 @@ TEST(DeviceChoice, TwoRanksOnOneGpuAreRefusedAndListed) {
 
 TEST(DeviceChoice, FewerGpusThanRanksAreRefused) {
   const std::vector<GpuFacts> two = {gpu(0, "a"), gpu(1, "b")};
-  EXPECT_THAT([&] {
-    choose_devices(DeviceWish::cuda, {rank_on(0, two), rank_on(0, two), rank_on(0, two)});
-  },
-              ThrowsMessage<ConfigError>(HasSubstr("3 ranks on alpha would share")));
-  EXPECT_THAT([&] {
-    choose_devices(DeviceWish::automatic, {rank_on(0, {gpu(0, "a")}), rank_on(1, {})});
-  },
-              ThrowsMessage<ConfigError>(HasSubstr("rank 1 sees no GPU, others do")));
+  EXPECT_THAT(
+      [&] {
+        choose_devices(DeviceWish::cuda, {rank_on(0, two), rank_on(0, two), rank_on(0, two)});
+      },
+      ThrowsMessage<ConfigError>(HasSubstr("3 ranks on alpha would share")));
+  EXPECT_THAT(
+      [&] {
+        choose_devices(DeviceWish::automatic, {rank_on(0, {gpu(0, "a")}), rank_on(1, {})});
+      },
+      ThrowsMessage<ConfigError>(HasSubstr("rank 1 sees no GPU, others do")));
 }
 
 TEST(DeviceChoice, MixedGpusAreWarnedOf) {
