@@ -156,6 +156,7 @@ ModelWriter::Impl::Impl(const std::filesystem::path& out, ModelContents contents
   } catch (const Error& error) {
     output.fail(error.what(), 0, bytes);
   }
+  output.allocate();
 }
 
 void ModelWriter::Impl::add_entry(Hdf5Writer& writer, const std::string& name,
