@@ -71,6 +71,8 @@ import() { "$tutti" import "$source" -o "$work/m.h5" --quiet >"$work/report"; }
 
 # "wall processor" of a command, in seconds
 timed() {
+  rm -f "$work/copy" "$work/m.h5"
+  sync "$work"
   local TIMEFORMAT='%R %U %S'
   { time "$@" 2>"$work/messages"; } 2>&1 | awk '{ print $1, $2 + $3 }'
   [[ ! -s $work/messages ]] || cat "$work/messages" >&2
@@ -86,12 +88,11 @@ bytes=$(stat -c %s "$source/model.safetensors")
 sync
 copy && import  # warms up
 for ((i = 0; i < rounds; ++i)); do
-  rm -f "$work/copy" "$work/m.h5"
-  sync "$work"
-  copied=$(timed copy)
-  rm -f "$work/copy"
-  sync "$work"
-  imported=$(timed import)
+  if ((i % 2)); then  # taking turns at being first
+    imported=$(timed import) copied=$(timed copy)
+  else
+    copied=$(timed copy) imported=$(timed import)
+  fi
   own=$(awk '/ of weights in / { for (i = 1; i < NF; ++i) if ($i == "in") print $(i + 1), $(i + 2) }' \
     "$work/report" | tr -d ',')
   echo "$copied $imported ${own% *} ${own#* }" |
