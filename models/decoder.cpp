@@ -15,6 +15,7 @@ namespace {
 
 std::vector<std::int64_t> vocabulary_rows(const ShardPlan& plan) {
   std::vector<std::int64_t> rows;
+  rows.reserve(static_cast<std::size_t>(plan.ranks()));
   for (int rank = 0; rank < plan.ranks(); ++rank) {
     rows.push_back(plan.share(rank).vocabulary.size());
   }

@@ -276,7 +276,7 @@ std::string ModelWriter::finish() {
   for (const auto& [name, content] : impl_->contents.tokenizer) {
     tokenizer[name] = sha256_hex(content);
   }
-  const std::string print = fingerprint(impl_->config_text, tokenizer, impl_->tensors);
+  std::string print = fingerprint(impl_->config_text, tokenizer, impl_->tensors);
   try {
     impl_->store_digests(print);
   } catch (const Error& error) {
