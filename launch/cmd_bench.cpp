@@ -22,13 +22,18 @@ CommandSpec bench_spec() {
       .summary = "Measure a model on these ranks (latency)",
       .synopsis = "KIND MODEL.h5 [options]",
       .text =
-          "KIND is latency: one request at a time with random prompt tokens. Load time, "
+          "KIND is latency: one request, or --batch of them together, with random prompt tokens. "
+          "Load time, "
           "time to the first\ntoken and time per token, against the read bandwidth and "
           "the library's matrix product\nmeasured in the same run, and the memory of each "
           "rank.",
       .groups = {{.title = "Benchmark",
                   .options =
                       {
+                          {.name = "batch",
+                           .value = "N",
+                           .help = "Requests that start together",
+                           .fallback = "1"},
                           {.name = "prompt-tokens",
                            .value = "N",
                            .help = "Tokens of the prompt",
@@ -55,6 +60,7 @@ LatencyOptions latency_options(const ParsedOptions& parsed) {
   constexpr std::int64_t kMostTokens = 1 << 20;
   LatencyOptions options;
   options.session = session_options(parsed);
+  options.batch = static_cast<int>(parsed.integer("batch", 1, ModelLimits{}.max_logit_rows));
   options.prompt_tokens = static_cast<int>(parsed.integer("prompt-tokens", 1, kMostTokens));
   options.new_tokens = static_cast<int>(parsed.integer("new-tokens", 2, kMostTokens));
   options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
