@@ -10,6 +10,7 @@
 
 #include "kernels/device_ops.hpp"
 #include "kernels/error.hpp"
+#include "kernels/gemm_tuning.hpp"
 
 namespace tutti {
 
@@ -29,6 +30,7 @@ struct CudaContext {
   std::size_t workspace_bytes = 0;
   std::int32_t* counters = nullptr;  // kCounters zeros; who counts leaves zeros behind
   GemmLibrary* gemm_library = nullptr;
+  GemmTuning gemm_tuning;
 
   static constexpr int kCounters = 16384;
   static constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
