@@ -18,7 +18,7 @@ namespace tutti {
 void check_cuda(cudaError_t result, const char* call);
 #define TUTTI_CUDA(call) ::tutti::check_cuda((call), #call)
 
-class GemmLibrary;  // kernels/gemm_library.cuh: cuBLASLt and what was tuned
+class GemmLibrary;  // kernels/gemm_library.hpp: cuBLASLt and what was tuned
 
 // One per GPU and stream: operations that share it run one after another.
 struct CudaContext {

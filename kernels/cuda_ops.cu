@@ -1,6 +1,6 @@
 #include "kernels/cuda_context.cuh"
 #include "kernels/cuda_ops.hpp"
-#include "kernels/gemm_library.cuh"
+#include "kernels/gemm_library.hpp"
 
 namespace tutti {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/gemm_library.cuh"
+#include "kernels/gemm_library.hpp"
 #include "kernels/gemm_rows.cuh"
 #include "kernels/skinny_gemm.cuh"
 
@@ -46,6 +46,40 @@ void multiply_rows(const CudaContext& context, const Exec& exec, const GemmArgs&
                     .rows = args.weight.out()});
 }
 
+struct BiasedRows {
+  void* y;
+  std::int64_t y_stride;
+  const float* bias;
+  std::int64_t columns;
+};
+
+// y[t,:] += bias; a block of threads per token and 256 columns.
+template <typename T>
+__global__ void add_bias_kernel(const BiasedRows rows) {
+  release_dependents();
+  wait_for_predecessor();
+  const std::int64_t column = std::int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
+  if (column < rows.columns) {
+    T& y = static_cast<T*>(rows.y)[blockIdx.x * rows.y_stride + column];
+    y = narrow<T>(widen(y) + rows.bias[column]);
+  }
+}
+
+// The library's products: y was rounded before, and is again.
+void add_bias(const CudaContext& context, const Exec& exec, const GemmArgs& args) {
+  constexpr unsigned kThreads = 256;
+  const std::int64_t columns = args.weight.out();
+  const dim3 grid(static_cast<unsigned>(args.y.rows()),
+                  static_cast<unsigned>((columns + kThreads - 1) / kThreads));
+  with_cuda_type(args.y.dtype, [&](auto type) {
+    launch(context, exec, "add_bias", &add_bias_kernel<decltype(type)>, grid, dim3(kThreads), 0,
+           BiasedRows{.y = args.y.data,
+                      .y_stride = args.y.row_stride,
+                      .bias = static_cast<const float*>(args.bias.data),
+                      .columns = columns});
+  });
+}
+
 }  // namespace
 
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args) {
@@ -53,10 +87,12 @@ void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args) {
   if (few && multiply_few(context, exec, args)) {
     return;
   }
-  if (!few && context.gemm_library->multiply(context, exec, args)) {
-    return;
+  if (few || !context.gemm_library->multiply(exec, args)) {
+    return multiply_rows(context, exec, args);
   }
-  multiply_rows(context, exec, args);
+  if (!args.bias.empty()) {
+    add_bias(context, exec, args);
+  }
 }
 
 }  // namespace tutti

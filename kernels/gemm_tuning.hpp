@@ -1,5 +1,5 @@
-// How a device's products for few tokens overlap with the kernels around them. The defaults are what
-// models run with; benchmarks vary them (tests/bench/gemm_cuda_bench.cpp).
+// How a device's products for few tokens overlap with the kernels around them. The defaults are
+// what models run with; benchmarks vary them (tests/bench/gemm_cuda_bench.cpp).
 #pragma once
 
 #include <cstdint>

@@ -2,13 +2,14 @@
 // 16 rows with 8 tokens at a time, so that one token costs what eight do.
 //
 // Each block owns a contiguous, equal share of the rows and takes them in passes of 16 * MT. Its
-// warps split the row in slices of 64 elements, in turn: warp w takes slices w, w + 4, … of every row
-// of the pass and keeps its own ring of stages in shared memory, filled by cp.async, so that warps
-// wait for nobody but their own loads until a pass ends and their sums are added, in the warps'
-// order. The order of a sum thus depends on the row's length alone: not on the device, the number of
-// tokens, or which rows this rank holds.
+// warps split the row in slices of 64 elements, in turn: warp w takes slices w, w + 4, … of every
+// row of the pass and keeps its own ring of stages in shared memory, filled by cp.async, so that
+// warps wait for nobody but their own loads until a pass ends and their sums are added, in the
+// warps' order. The order of a sum thus depends on the row's length alone: not on the device, the
+// number of tokens, or which rows this rank holds.
 //
-// The ring is filled with weights before the kernel waits for its predecessor; x follows after that.
+// The ring is filled with weights before the kernel waits for its predecessor; x follows after
+// that.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -147,8 +148,7 @@ template <typename C>
 __device__ inline void load_weights(const Args& args, const Cursor<C>& at, unsigned stage, int lane,
                                     std::uint64_t policy) {
   using T = typename C::Element;
-  const T* from =
-      static_cast<const T*>(args.weight) + (at.first + at.begin) * args.weight_stride;
+  const T* from = static_cast<const T*>(args.weight) + (at.first + at.begin) * args.weight_stride;
   const int element = at.element();
   load_rows<C, C::kPass, true>(stage, from, args.weight_stride, at.rows, element, args.in, lane,
                                policy);

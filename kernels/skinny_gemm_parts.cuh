@@ -1,5 +1,5 @@
-// The instructions that products for few tokens are made of (PTX ISA 8.x: cp.async, mma, createpolicy,
-// cp.async.bulk.prefetch).
+// The instructions that products for few tokens are made of (PTX ISA 8.x: cp.async, mma,
+// createpolicy, cp.async.bulk.prefetch).
 #pragma once
 
 #include <cuda_bf16.h>
