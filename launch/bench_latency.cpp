@@ -72,9 +72,11 @@ double weights_read(const Session& session, const std::vector<RankFacts>& ranks)
   for (const RankFacts& rank : ranks) {
     bytes += static_cast<double>(rank.weights);
   }
-  const TensorInfo* table = session.file().find("embedding");
-  if (!session.spec().tied_head && table != nullptr) {
-    bytes -= static_cast<double>(table->bytes() - table->row_bytes());
+  const DecoderSpec& spec = session.spec();
+  if (!spec.tied_head) {
+    const ModelIdentity& identity = session.model_to_run().identity();
+    bytes -= static_cast<double>(identity.weight_bytes) / static_cast<double>(identity.parameters) *
+             static_cast<double>((spec.vocabulary - 1) * spec.hidden);
   }
   return bytes;
 }
