@@ -82,14 +82,18 @@ __device__ inline void copy_round(const PagedAttention<T>& p, const PrefillTiles
   T* const keys = tiles.keys(round);
   T* const values = tiles.values(round);
   const std::int64_t* const offsets = tiles.offsets_of(round);
+  constexpr unsigned kThreads = Layout::kWarps * 32;
 #pragma unroll
-  for (int j = 0; j < Layout::kKeys * kChunks / (Layout::kWarps * 32); ++j) {
-    const int i = threadIdx.x + j * Layout::kWarps * 32;
-    const int column = i % kChunks * 8;
-    const std::int64_t offset = offsets[i / kChunks];
-    const bool wanted = offset >= 0 && column < p.head_dim;
+  for (unsigned j = 0; j < Layout::kKeys * kChunks / kThreads; ++j) {
+    // Where rows divide among the threads, a thread's column stays, and its rows are kSkip apart.
+    constexpr unsigned kSkip = kThreads % kChunks == 0 ? kThreads / kChunks : 0;
+    const unsigned i = threadIdx.x + (kSkip > 0 ? 0 : j * kThreads);
+    const unsigned row = i / kChunks + j * kSkip;
+    const unsigned column = i % kChunks * 8;
+    const std::int64_t offset = offsets[row];
+    const bool wanted = offset >= 0 && column < static_cast<unsigned>(p.head_dim);
     const std::int64_t from = wanted ? offset + column : 0;
-    const int to = i / kChunks * Layout::kStride + column;
+    const unsigned to = row * Layout::kStride + column;
     copy_async(keys + to, p.k_pages + from, wanted);
     copy_async(values + to, p.v_pages + from, wanted);
   }
@@ -158,7 +162,6 @@ struct PrefillWarp {
 
   float sums[kRowTiles][kDim / 8][4] = {};
   SoftmaxRow rows[kRowTiles][2];
-  int limits[kRowTiles][2];
   int row;       // first of the warp, within the block
   int shortest;  // of the limits of all its rows
   int longest;
@@ -169,13 +172,9 @@ struct PrefillWarp {
     const int last = work.last();
     shortest = work.limit(min(work.first + row, last));
     longest = work.limit(min(work.first + row + 16 * kRowTiles - 1, last));
-#pragma unroll
-    for (int i = 0; i < 2 * kRowTiles; ++i) {
-      limits[i / 2][i % 2] = work.limit(min(work.first + row + 8 * i + lane / 4, last));
-    }
   }
 
-  __device__ void attend(const PagedAttention<T>& p, const PrefillTiles<T, kDim>& tiles,
+  __device__ void attend(const PagedAttention<T>& p, const PrefillWork& work, const PrefillTiles<T, kDim>& tiles,
                          int round) {
     const int lane = threadIdx.x % 32;
     const int begin = round * Layout::kKeys;
@@ -185,7 +184,7 @@ struct PrefillWarp {
     float scores[kRowTiles][kColumns][4] = {};
     prefill_scores<T, kDim>(scores, tiles.query + row * Layout::kStride, tiles.keys(round), lane);
     if (begin + Layout::kKeys > shortest) {
-      mask(scores, begin, lane);
+      mask(scores, work, begin, lane);
     }
 #pragma unroll
     for (int m = 0; m < kRowTiles; ++m) {
@@ -205,14 +204,18 @@ struct PrefillWarp {
     prefill_add_values<T, kDim>(sums, scores, tiles.values(round), lane);
   }
 
-  __device__ void mask(float (&scores)[kRowTiles][kColumns][4], int begin, int lane) const {
+  __device__ void mask(float (&scores)[kRowTiles][kColumns][4], const PrefillWork& work,
+                       int begin, int lane) const {
 #pragma unroll
     for (int m = 0; m < kRowTiles; ++m) {
+      const int at = work.first + row + 16 * m + lane / 4;
+      const int limits[2] = {work.limit(min(at, work.last())),
+                             work.limit(min(at + 8, work.last()))};
 #pragma unroll
       for (int n = 0; n < kColumns; ++n) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          if (begin + 8 * n + lane % 4 * 2 + i % 2 >= limits[m][i / 2]) {
+          if (begin + 8 * n + lane % 4 * 2 + i % 2 >= limits[i / 2]) {
             scores[m][n][i] = -INFINITY;
           }
         }
@@ -272,7 +275,7 @@ __device__ inline void prefill_block(const PagedAttention<T>& p, const PrefillWo
     }
     commit_copies();
     const std::int64_t next = thread < Layout::kKeys ? offset_at(round + 2) : 0;
-    warp.attend(p, tiles, round);
+    warp.attend(p, work, tiles, round);
     if (thread < Layout::kKeys) {
       tiles.offsets_of(round)[thread] = next;
     }
