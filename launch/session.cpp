@@ -62,7 +62,8 @@ void Session::choose_place() {
   const std::vector<RankCpus> node = cpus_of_node(control_, mpi_, options_.threads);
   const ThreadChoice choice =
       choose_threads(node, static_cast<std::size_t>(mpi_.node_rank()), online_cpus());
-  exec_.threads = choice.threads;
+  device_ = make_host_device(choice.threads);
+  exec_ = device_->exec();
   if (root() && !choice.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", choice.warning));
   }
@@ -110,7 +111,7 @@ void Session::load(std::int64_t kv_tokens, int sequences) {
                       "a shorter --context",
                       kv_tokens));
     }
-    cache_ = std::make_unique<KvCache>(exec_.place, layout, static_cast<int>(pages));
+    cache_ = std::make_unique<KvCache>(*device_, layout, static_cast<int>(pages));
   });
   tell(taken.count());
 }
@@ -130,7 +131,7 @@ void Session::load_weights() {
         progress.set(std::min(total, static_cast<std::uint64_t>(static_cast<double>(done) * whole)),
                      total);
       });
-  model_ = make_model(*spec_, *plan_, exec_, communicator_, source, ModelLimits{});
+  model_ = make_model(*spec_, *plan_, *device_, communicator_, source, ModelLimits{});
   read_bytes_ = read;
   progress.finish();
 }

@@ -92,6 +92,7 @@ class Session {
   RankGrid grid_;
   MpiCommunicator communicator_;
   Exec exec_;
+  std::unique_ptr<Device> device_;
   std::optional<ModelFile> file_;
   std::optional<DecoderSpec> spec_;
   std::optional<ShardPlan> plan_;

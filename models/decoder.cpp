@@ -21,18 +21,16 @@ std::vector<std::int64_t> vocabulary_rows(const ShardPlan& plan) {
   return rows;
 }
 
-Tensor local_kv_map(const RankShare& share) {
-  Tensor map(Place::host, DType::i32, {share.q_heads.size()}, "the map of query to KV heads");
-  std::copy(share.kv_of_q.begin(), share.kv_of_q.end(), map.data<std::int32_t>());
-  return map;
+Tensor local_kv_map(Device& device, const RankShare& share) {
+  const std::vector<std::int32_t> map(share.kv_of_q.begin(), share.kv_of_q.end());
+  return Tensor::of(device, map, "the map of query to KV heads");
 }
 
-Tensor frequencies(const DecoderSpec& spec) {
-  const std::vector<float> values =
-      rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling);
-  Tensor tensor(Place::host, DType::f32, {std::ssize(values)}, "the rotary frequencies");
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
+Tensor frequencies(Device& device, const DecoderSpec& spec) {
+  return Tensor::of(
+      device,
+      rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
+      "the rotary frequencies");
 }
 
 // Host kernels only read the plan's arrays, so that views of them need no copy.
@@ -43,31 +41,30 @@ TensorView view_of(const std::vector<std::int32_t>& array,
 
 }  // namespace
 
-Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec,
-                 Communicator& group, const WeightSource& source, const ModelLimits& limits)
+Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
+                 Communicator& group, WeightLoader& loader, const ModelLimits& limits)
     : spec_(spec),
       limits_(limits),
       share_(plan.share(group.rank())),
       attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
                  .kv_heads = static_cast<int>(share_.kv_heads.size()),
                  .head_dim = static_cast<int>(spec.head_dim)},
-      kv_of_q_(local_kv_map(share_)),
-      inv_freq_(frequencies(spec)),
-      embedding_table_(load_table(source, exec.place, "embedding", spec, share_.vocabulary)),
-      head_table_(spec.tied_head ? Tensor()
-                                 : load_table(source, exec.place, "head", spec, share_.vocabulary)),
-      final_norm_(load_norm(source, exec.place, "final_norm", spec.hidden)),
+      kv_of_q_(local_kv_map(device, share_)),
+      inv_freq_(frequencies(device, spec)),
+      embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
+      head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
+      final_norm_(load_norm(loader, "final_norm", spec.hidden)),
       embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
             group) {
   weight_bytes_ = embedding_table_.bytes() + head_table_.bytes() + final_norm_.bytes();
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
-    layers_.push_back(load_layer(source, exec, group, i));
+    layers_.push_back(load_layer(loader, group, i));
     const Layer& layer = layers_.back();
     weight_bytes_ += layer.attention.bytes() + layer.mlp.bytes() + layer.attention_norm.bytes() +
                      layer.mlp_norm.bytes();
   }
-  workspace_ = make_workspace(exec, group.rank() == 0);
+  workspace_ = make_workspace(device, group.rank() == 0);
   for (const Tensor* tensor :
        {&workspace_.residual, &workspace_.x, &workspace_.qkv, &workspace_.mix, &workspace_.gate_up,
         &workspace_.gated, &workspace_.last, &workspace_.local_logits, &workspace_.logits,
@@ -76,33 +73,32 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exe
   }
 }
 
-Decoder::Layer Decoder::load_layer(const WeightSource& source, const Exec& exec,
-                                   Communicator& group, std::int64_t index) const {
+Decoder::Layer Decoder::load_layer(WeightLoader& loader, Communicator& group,
+                                   std::int64_t index) const {
   const std::string layer = fmt::format("layers.{}.", index);
-  const Place place = exec.place;
-  return {.attention_norm = load_norm(source, place, layer + "attention_norm", spec_.hidden),
-          .attention = {ColumnParallelLinear(load_qkv(source, place, layer, spec_, share_)),
+  return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
+          .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_)),
                         RowParallelLinear(
-                            load_row_parallel(source, place, layer + "attention.o",
+                            load_row_parallel(loader, layer + "attention.o",
                                               spec_.q_heads * spec_.head_dim,
                                               head_rows(share_.q_heads, spec_), spec_.hidden),
                             group)},
-          .mlp_norm = load_norm(source, place, layer + "mlp_norm", spec_.hidden),
-          .mlp = {ColumnParallelLinear(load_gate_up(source, place, layer, spec_, share_)),
-                  RowParallelLinear(load_row_parallel(source, place, layer + "mlp.down", spec_.ffn,
+          .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
+          .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
+                  RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
                                                       share_.ffn, spec_.hidden),
                                     group)}};
 }
 
-Decoder::Workspace Decoder::make_workspace(const Exec& exec, bool root) const {
+Decoder::Workspace Decoder::make_workspace(Device& device, bool root) const {
   const std::int64_t tokens = limits_.max_step_tokens;
   const std::int64_t wanted = limits_.max_logit_rows;
   const auto make = [&](std::int64_t rows, std::int64_t columns) {
-    return Tensor(exec.place, DType::f32, {rows, columns}, "the workspace");
+    return Tensor(device, DType::f32, {rows, columns}, "the workspace");
   };
   std::size_t scratch = 0;
   for (const std::int64_t in : {spec_.hidden, attention_.q_columns(), share_.ffn.size()}) {
-    scratch = std::max(scratch, gemm_scratch_bytes(in, exec.threads));
+    scratch = std::max(scratch, gemm_scratch_bytes(in, device.exec().threads));
   }
   return {.residual = make(tokens, spec_.hidden),
           .x = make(tokens, spec_.hidden),

@@ -8,14 +8,16 @@
 #include "runtime/layers/attention.hpp"
 #include "runtime/layers/mlp.hpp"
 #include "runtime/layers/vocabulary.hpp"
+#include "runtime/weights/weight_loader.hpp"
 
 namespace tutti {
 
 class Decoder final : public Model {
  public:
-  // Loads rank group.rank()'s share from the source. Errors: ModelFileError, CapacityError.
-  Decoder(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec, Communicator& group,
-          const WeightSource& source, const ModelLimits& limits);
+  // Rank group.rank()'s share; its weights are there once the loader has finished. Errors:
+  // ModelFileError, CapacityError.
+  Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device, Communicator& group,
+          WeightLoader& loader, const ModelLimits& limits);
 
   TensorView forward(const Exec& exec, const StepPlan& plan, KvCache& cache) override;
 
@@ -47,9 +49,8 @@ class Decoder final : public Model {
     Tensor logits;        // [wanted, vocabulary] on rank 0
     Tensor scratch;       // for gemm
   };
-  Layer load_layer(const WeightSource& source, const Exec& exec, Communicator& group,
-                   std::int64_t index) const;
-  Workspace make_workspace(const Exec& exec, bool root) const;
+  Layer load_layer(WeightLoader& loader, Communicator& group, std::int64_t index) const;
+  Workspace make_workspace(Device& device, bool root) const;
   void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache, std::int64_t tokens);
 
   DecoderSpec spec_;

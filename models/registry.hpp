@@ -32,8 +32,8 @@ struct ModelLimits {
   int max_logit_rows = 64;    // sequences that sample in one step
 };
 
-// Builds rank `group.rank()`'s part and loads its slices.
-std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec,
+// Builds rank `group.rank()`'s part on the device and loads its slices.
+std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
                                   Communicator& group, const WeightSource& source,
                                   const ModelLimits& limits);
 
