@@ -9,7 +9,7 @@ namespace tutti {
 struct FileReading {
   const ModelFile& file;
   ReadOptions options;
-  const std::function<void(std::uint64_t)>& on_bytes;  // may be empty
+  std::function<void(std::uint64_t)> on_bytes;  // may be empty
 
   void tell(std::size_t bytes) const {
     if (on_bytes) {
