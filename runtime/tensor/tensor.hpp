@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "kernels/tensor_view.hpp"
 #include "runtime/device/device.hpp"
