@@ -5,6 +5,8 @@ target_include_directories(tutti_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(tutti_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
                               -Wno-missing-field-initializers>)
+# fmt 9 takes nvcc for a compiler without constexpr, and then its consteval finds nothing to call.
+target_compile_definitions(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
 # GCC 12 sees overlaps in std::string::insert and operator+ that are not there (its bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tutti_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)

@@ -9,10 +9,10 @@ std::int64_t page_elements(const KvLayout& layout) {
 
 }  // namespace
 
-KvCache::KvCache(Place place, const KvLayout& layout, int pages)
+KvCache::KvCache(Device& device, const KvLayout& layout, int pages)
     : layout_(layout),
       pages_(pages),
-      storage_(place, layout.dtype, {2 * layout.layers, pages * page_elements(layout)},
+      storage_(device, layout.dtype, {2 * layout.layers, pages * page_elements(layout)},
                "the KV cache") {}
 
 TensorView KvCache::view(int half) const {

@@ -28,7 +28,7 @@ struct KvLayout {
 class KvCache {
  public:
   // Errors: CapacityError where the memory is not to be had.
-  KvCache(Place place, const KvLayout& layout, int pages);
+  KvCache(Device& device, const KvLayout& layout, int pages);
 
   const KvLayout& layout() const { return layout_; }
   int pages() const { return pages_; }

@@ -19,7 +19,8 @@ struct GpuFacts {
   std::size_t total_bytes = 0;
 };
 
-// Loaded at most once a process; move-only owner of nothing that must be freed before exit.
+// Loaded at most once a process and never unloaded: CUDA's own threads and the devices made here
+// run its code until the process ends. So this owns nothing, and copies are cheap.
 class CudaLibrary {
  public:
   // libtutti_cuda.so beside the program or in its library folder. Errors: DeviceError that says

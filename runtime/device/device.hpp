@@ -84,11 +84,15 @@ class Device {
   virtual void synchronize() = 0;
 
   virtual std::unique_ptr<DeviceEvent> make_event() = 0;
-  // Runs `work` once, which enqueues on exec().stream, and records it instead of executing it where
-  // the device can; the host keeps the function and calls it at each replay.
+  // Records what `work` enqueues on exec().stream, without executing it: the function runs once,
+  // now, on a device; the host keeps it, with what it captured, and calls it at each replay.
   virtual std::unique_ptr<DeviceGraph> record(const std::function<void()>& work) = 0;
 };
 
 std::unique_ptr<Device> make_host_device(int threads);
+
+// Memory of the host where no Device is at hand; 256-byte aligned, not initialised: each thread's
+// first touch places the pages. Errors: CapacityError.
+DeviceMemory allocate_host(std::size_t bytes, std::string_view what);
 
 }  // namespace tutti
