@@ -69,8 +69,9 @@ PromptEncoder make_encoder(const Session& session, const GenerateOptions& option
     return PromptEncoder(session.tokenizer());
   }
   return {session.tokenizer(),
-          options.chat_format.empty() ? ChatFormat::detect(session.file().tokenizer())
-                                      : ChatFormat::by_name(options.chat_format),
+          options.chat_format.empty()
+              ? ChatFormat::detect(session.model_to_run().tokenizer_assets())
+              : ChatFormat::by_name(options.chat_format),
           options.system};
 }
 
@@ -96,6 +97,7 @@ std::vector<Request> make_requests(const Session& session, const GenerateOptions
 // Tokens of those requests that are longest, as many as run at the same time.
 std::int64_t kv_tokens(const std::vector<Request>& requests) {
   std::vector<std::int64_t> lengths;
+  lengths.reserve(requests.size());
   for (const Request& request : requests) {
     lengths.push_back(std::ssize(request.prompt) + request.options.max_tokens);
   }

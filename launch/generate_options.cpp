@@ -141,8 +141,8 @@ CommandSpec generate_spec() {
       .groups = {prompt_group(), sampling_group(), session_option_group(), message_option_group()},
       .operands = {"MODEL.h5"},
       .examples = {"mpirun -n 2 tutti generate m.h5 --chat --prompt 'What is MPI?'",
-                   "tutti generate m.h5 --prompt 'Once upon a time' --max-tokens 64 --seed 7 "
-                   "--temperature 0.8",
+                   ("tutti generate m.h5 --prompt 'Once upon a time' --max-tokens 64 --seed 7 "
+                    "--temperature 0.8"),
                    "tutti generate m.h5 < question.txt > answer.txt",
                    "mpirun -n 4 tutti generate m.h5                # a chat, at a terminal",
                    "srun --mpi=pmix -n 4 tutti generate m.h5 --expect 3f9a21c0 --json -p Hello"}};

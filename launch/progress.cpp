@@ -50,7 +50,7 @@ std::string human_bytes(std::uint64_t bytes) {
 }
 
 std::string human_duration(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  const auto whole = std::int64_t{std::llround(seconds)};
   if (seconds < 10) {
     return fmt::format("{:.1f}s", seconds);
   }

@@ -38,6 +38,9 @@ std::vector<RankCpus> cpus_of_node(ControlPlane& control, const MpiSession& mpi,
   return node;
 }
 
+// Steps of a prompt are long enough for the matrix products to run at full speed.
+constexpr int kDeviceStepTokens = 4096;
+
 GridShape one_group(const MpiSession& mpi) {
   return {.replicas = 1, .stages = 1, .tensor_ranks = mpi.size()};
 }
@@ -48,36 +51,43 @@ Session::Session(const MpiSession& mpi, SessionOptions options)
     : mpi_(mpi),
       options_(std::move(options)),
       control_(mpi.world()),
-      grid_(one_group(mpi), mpi.node_of_rank()),
-      communicator_(split_tensor_group(mpi.world(), grid_)) {
-  choose_place();
-  open();
+      grid_(one_group(mpi), mpi.node_of_rank()) {
+  choose_threads_of_rank();
+  open();  // first: a model that is not there is said before GPUs are woken
+  ranked_ = open_rank_device(options_.device, mpi_, grid_, control_, threads_);
+  if (root() && !ranked_.warning.empty()) {
+    write_message(fmt::format("tutti: warning: {}\n", ranked_.warning));
+  }
 }
 
 std::int64_t Session::context() const {
-  return options_.context.value_or(spec_->context_length);
+  return options_.context.value_or(spec().context_length);
 }
 
-void Session::choose_place() {
+void Session::choose_threads_of_rank() {
   const std::vector<RankCpus> node = cpus_of_node(control_, mpi_, options_.threads);
   const ThreadChoice choice =
       choose_threads(node, static_cast<std::size_t>(mpi_.node_rank()), online_cpus());
-  device_ = make_host_device(choice.threads);
-  exec_ = device_->exec();
+  threads_ = choice.threads;
   if (root() && !choice.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", choice.warning));
   }
 }
 
 void Session::open() {
-  together(control_, mpi_.host(), [&] { file_.emplace(options_.model); });
+  together(control_, mpi_.host(), [&] {
+    to_run_ = options_.random_weights
+                  ? ModelToRun::from_shape(options_.model.string(), *options_.random_weights,
+                                           options_.dtype)
+                  : ModelToRun::from_file(options_.model);
+  });
   alike([&] { check_identity(); });
-  on_root([&] { tokenizer_ = make_tokenizer(file_->tokenizer()); });
+  on_root([&] { tokenizer_ = to_run_->make_tokenizer(); });
 }
 
 // The same on every rank from here on, once the fingerprints agree.
 void Session::check_identity() {
-  const ModelIdentity& identity = file_->identity();
+  const ModelIdentity& identity = to_run_->identity();
   require_agreement(control_, "fingerprint", identity.fingerprint,
                     fmt::format("{}:{}", mpi_.host(), options_.model.string()));
   if (!identity.fingerprint.starts_with(options_.expect)) {
@@ -86,11 +96,10 @@ void Session::check_identity() {
         options_.model.string(), options_.expect, identity.fingerprint, identity.name,
         human_count(identity.parameters), identity.dtype));
   }
-  spec_ = DecoderSpec::from_json(file_->config());
-  plan_.emplace(spec_->shard_shape(), mpi_.size());
-  if (options_.context.value_or(0) > spec_->context_length) {
+  plan_.emplace(spec().shard_shape(), mpi_.size());
+  if (!options_.random_weights && options_.context.value_or(0) > spec().context_length) {
     throw ConfigError(fmt::format("--context wants {} tokens, {} was made for {} at most",
-                                  *options_.context, identity.name, spec_->context_length));
+                                  *options_.context, identity.name, spec().context_length));
   }
 }
 
@@ -98,40 +107,101 @@ void Session::on_root(const std::function<void()>& work) {
   tutti::on_root(control_, work);
 }
 
+ModelLimits Session::limits() const {
+  ModelLimits limits{.max_context = context(), .graphs = options_.graphs};
+  if (on_gpu()) {
+    limits.max_step_tokens = kDeviceStepTokens;
+  }
+  return limits;
+}
+
+MemoryCase Session::memory_case(std::int64_t kv_tokens) const {
+  const ModelIdentity& identity = to_run_->identity();
+  return {.spec = spec(),
+          .weight_bytes_each =
+              static_cast<double>(identity.weight_bytes) / static_cast<double>(identity.parameters),
+          .activations = identity.dtype.starts_with("f32") ? DType::f32 : DType::bf16,
+          .limits = limits(),
+          .kv_tokens = kv_tokens,
+          .operations_workspace = ranked_.device->workspace_bytes()};
+}
+
+// Bytes of this rank's GPU that weights, workspace and KV cache may take together.
+std::uint64_t Session::budget() const {
+  const DeviceMemoryInfo memory = ranked_.device->memory();
+  const auto share = static_cast<std::uint64_t>(options_.gpu_memory_fraction *
+                                                static_cast<double>(memory.total_bytes));
+  const std::uint64_t taken = memory.total_bytes - memory.free_bytes;
+  return share > taken ? share - taken : 0;
+}
+
 void Session::load(std::int64_t kv_tokens, int sequences) {
+  cache_.reset();  // an earlier load makes room
+  model_.reset();
   const auto start = std::chrono::steady_clock::now();
+  const std::int64_t page = KvLayout{}.page_size;
+  const std::int64_t rounded = kv_tokens + page * sequences;  // a page may be begun for each
+  if (on_gpu()) {
+    const std::uint64_t free = least_of(budget() + ranked_.device->workspace_bytes());
+    alike([&] {
+      const MemoryCase wanted = memory_case(rounded);
+      if (largest_need(wanted, plan_->ranks()).total() > free) {
+        throw CapacityError(shortfall_text(wanted, plan_->ranks(), free, to_run_->identity().name,
+                                           ranked_.device->name()));
+      }
+    });
+  }
   together(control_, mpi_.host(), [&] { load_weights(); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  const std::int64_t pages = choose_pages(rounded / page + 1);
   together(control_, mpi_.host(), [&] {
-    const KvLayout layout = model_->kv_layout();
-    const std::int64_t pages = layout.pages_for(kv_tokens) + sequences;
-    if (pages > std::numeric_limits<int>::max() / layout.page_size) {
-      throw CapacityError(
-          fmt::format("a KV cache of {} tokens is more than can be counted: use "
-                      "a shorter --context",
-                      kv_tokens));
-    }
-    cache_ = std::make_unique<KvCache>(*device_, layout, static_cast<int>(pages));
+    cache_ =
+        std::make_unique<KvCache>(*ranked_.device, model_->kv_layout(), static_cast<int>(pages));
   });
   tell(taken.count());
 }
 
+std::uint64_t Session::least_of(std::uint64_t own) {
+  const std::vector<std::uint64_t> all = gather(control_, own);
+  return *std::min_element(all.begin(), all.end());
+}
+
+// As many as were wanted; on GPUs what is left, the same on every rank.
+std::int64_t Session::choose_pages(std::int64_t wanted) {
+  const KvLayout layout = model_->kv_layout();
+  const std::int64_t most = std::numeric_limits<int>::max() / layout.page_size;
+  std::int64_t pages = wanted;
+  if (on_gpu()) {
+    pages = static_cast<std::int64_t>(least_of(budget() / layout.page_bytes()));
+    pages = std::min(pages, most);
+  }
+  alike([&] {
+    if (pages < wanted || pages > most) {
+      throw CapacityError(fmt::format(
+          "a KV cache of {} tokens is wanted, there is room for {}: use a shorter --context",
+          wanted * layout.page_size, std::min(pages, most) * layout.page_size));
+    }
+  });
+  return pages;
+}
+
 void Session::load_weights() {
-  const std::uint64_t total = file_->identity().weight_bytes;
+  const ModelIdentity& identity = to_run_->identity();
+  const std::uint64_t total = identity.weight_bytes;
   // No rank waits for another while loading: the whole is judged by the root's own share.
-  const double whole = share().parameters > 0 ? static_cast<double>(file_->identity().parameters) /
+  const double whole = share().parameters > 0 ? static_cast<double>(identity.parameters) /
                                                     static_cast<double>(share().parameters)
                                               : 1.0;
   const ProgressStyle style = root() ? options_.messages.progress_style() : ProgressStyle::none;
   Progress progress(style, "loading weights", total);
   std::atomic<std::uint64_t> read{0};
-  const ModelFileSource source(
-      *file_, {.check = options_.check, .threads = exec_.threads}, [&](std::uint64_t bytes) {
+  const std::unique_ptr<WeightSource> source =
+      to_run_->source({.check = options_.check, .threads = threads_}, [&](std::uint64_t bytes) {
         const std::uint64_t done = read += bytes;
         progress.set(std::min(total, static_cast<std::uint64_t>(static_cast<double>(done) * whole)),
                      total);
       });
-  model_ = make_model(*spec_, *plan_, *device_, communicator_, source, ModelLimits{});
+  model_ = make_model(spec(), *plan_, *ranked_.device, *ranked_.communicator, *source, limits());
   read_bytes_ = read;
   progress.finish();
 }
@@ -152,11 +222,11 @@ void Session::tell(double seconds) {
            member;
   };
   const std::vector<int>& nodes = mpi_.node_of_rank();
-  facts_ = {.model = file_->identity(),
-            .architecture = spec_->architecture,
+  facts_ = {.model = to_run_->identity(),
+            .architecture = spec().architecture,
             .ranks = mpi_.size(),
             .nodes = static_cast<int>(std::set<int>(nodes.begin(), nodes.end()).size()),
-            .backend = mpi_.size() > 1 ? fmt::format("host, {}", communicator_.name()) : "host",
+            .backend = ranked_.backend,
             .threads_least = static_cast<int>(least(&RankFacts::threads)),
             .threads_most = static_cast<int>(most(&RankFacts::threads)),
             .bytes_least = least(&RankFacts::weights),
@@ -176,7 +246,7 @@ void Session::tell(double seconds) {
 }
 
 std::vector<RankFacts> Session::gather_facts() {
-  return gather(control_, RankFacts{.threads = static_cast<std::uint64_t>(exec_.threads),
+  return gather(control_, RankFacts{.threads = static_cast<std::uint64_t>(threads_),
                                     .weights = model_->weight_bytes(),
                                     .kv = cache_->bytes(),
                                     .workspace = model_->workspace_bytes(),
@@ -187,7 +257,7 @@ std::vector<RankFacts> Session::gather_facts() {
 void Session::serve(const std::function<void(Engine&)>& work) {
   std::exception_ptr failure;
   if (root()) {
-    Engine engine(exec_, control_, *model_, *cache_, *tokenizer_);
+    Engine engine(control_, *model_, *cache_, *tokenizer_);
     try {
       work(engine);
     } catch (...) {
@@ -198,7 +268,7 @@ void Session::serve(const std::function<void(Engine&)>& work) {
     }
     engine.stop();
   } else {
-    follow(exec_, control_, *model_, *cache_);
+    follow(control_, *model_, *cache_);
   }
   on_root([&] {
     if (failure) {
@@ -220,7 +290,7 @@ std::uint64_t peak_resident_bytes() {
 }
 
 nlohmann::json identity_json(const Session& session) {
-  const ModelIdentity& identity = session.file().identity();
+  const ModelIdentity& identity = session.model_to_run().identity();
   return {{"name", identity.name},
           {"architecture", session.spec().architecture},
           {"fingerprint", identity.fingerprint},

@@ -8,20 +8,26 @@
 #include <string>
 
 #include "launch/identity_banner.hpp"
+#include "launch/memory_budget.hpp"
 #include "launch/message_options.hpp"
+#include "launch/model_to_run.hpp"
 #include "launch/options.hpp"
+#include "launch/rank_device.hpp"
 #include "launch/together.hpp"
 #include "models/registry.hpp"
-#include "runtime/comm/mpi_communicator.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
 #include "runtime/comm/mpi_session.hpp"
 #include "runtime/engine/engine.hpp"
-#include "runtime/weights/model_file.hpp"
 
 namespace tutti {
 
 struct SessionOptions {
-  std::filesystem::path model;
+  std::filesystem::path model;                  // a file; with random_weights a shape
+  std::optional<std::uint64_t> random_weights;  // the seed
+  DType dtype = DType::bf16;                    // of random weights
+  DeviceWish device = DeviceWish::automatic;
+  double gpu_memory_fraction = 0.9;  // of a GPU's memory that this program may fill
+  bool graphs = true;
   int threads = 0;                      // 0: choose
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
   std::string expect;                   // beginning of the fingerprint that is wanted
@@ -52,12 +58,14 @@ class Session {
   // Not collective.
   bool root() const { return mpi_.rank() == 0; }
   const SessionOptions& options() const { return options_; }
-  const ModelFile& file() const { return *file_; }
-  const DecoderSpec& spec() const { return *spec_; }
+  const ModelToRun& model_to_run() const { return *to_run_; }
+  const DecoderSpec& spec() const { return to_run_->spec(); }
   const ShardPlan& plan() const { return *plan_; }
   // What this rank holds of the plan: its place in the group, which need not be its world rank.
-  const RankShare& share() const { return plan_->share(communicator_.rank()); }
-  const Exec& exec() const { return exec_; }
+  const RankShare& share() const { return plan_->share(ranked_.communicator->rank()); }
+  Device& device() { return *ranked_.device; }
+  Communicator& communicator() { return *ranked_.communicator; }
+  int threads() const { return threads_; }
   ControlPlane& control() { return control_; }
   std::int64_t context() const;  // --context or the model's
 
@@ -67,8 +75,9 @@ class Session {
   // Does `work`, which must not communicate, on the root; all learn of its failure.
   void on_root(const std::function<void()>& work);
 
-  // Loads the weights and allocates pages for `kv_tokens` tokens in at most `sequences` sequences.
-  // Says on the root's standard error what was loaded unless quiet.
+  // Loads the weights and allocates pages for `kv_tokens` tokens in at most `sequences` sequences;
+  // on GPUs all that --gpu-memory-fraction leaves. Says on the root's standard error what was
+  // loaded unless quiet. Errors: AgreedFailure with exit code 4 where it does not fit.
   void load(std::int64_t kv_tokens, int sequences);
 
   Model& model() { return *model_; }
@@ -81,20 +90,24 @@ class Session {
 
  private:
   void open();
-  void choose_place();
+  void choose_threads_of_rank();
   void check_identity();
+  bool on_gpu() const { return ranked_.device->place() != Place::host; }
+  ModelLimits limits() const;
+  MemoryCase memory_case(std::int64_t kv_tokens) const;
+  std::uint64_t budget() const;
+  std::uint64_t least_of(std::uint64_t own);
   void load_weights();
+  std::int64_t choose_pages(std::int64_t wanted);
   void tell(double seconds);
 
   const MpiSession& mpi_;
   SessionOptions options_;
   MpiControlPlane control_;
   RankGrid grid_;
-  MpiCommunicator communicator_;
-  Exec exec_;
-  std::unique_ptr<Device> device_;
-  std::optional<ModelFile> file_;
-  std::optional<DecoderSpec> spec_;
+  int threads_ = 1;
+  RankDevice ranked_;
+  std::optional<ModelToRun> to_run_;
   std::optional<ShardPlan> plan_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Model> model_;

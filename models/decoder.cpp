@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "kernels/embedding.hpp"
 #include "kernels/error.hpp"
-#include "kernels/gemm.hpp"
 #include "kernels/rmsnorm.hpp"
+#include "kernels/sample_rows.hpp"
 #include "models/decoder_weights.hpp"
 
 namespace tutti {
@@ -15,28 +16,44 @@ namespace {
 
 std::vector<std::int64_t> vocabulary_rows(const ShardPlan& plan) {
   std::vector<std::int64_t> rows;
+  rows.reserve(static_cast<std::size_t>(plan.ranks()));
   for (int rank = 0; rank < plan.ranks(); ++rank) {
     rows.push_back(plan.share(rank).vocabulary.size());
   }
   return rows;
 }
 
-Tensor local_kv_map(Device& device, const RankShare& share) {
-  const std::vector<std::int32_t> map(share.kv_of_q.begin(), share.kv_of_q.end());
-  return Tensor::of(device, map, "the map of query to KV heads");
+ModelLimits resolved(ModelLimits limits, const DecoderSpec& spec) {
+  if (limits.max_context == 0) {
+    limits.max_context = spec.context_length;
+  }
+  return limits;
 }
 
-Tensor frequencies(Device& device, const DecoderSpec& spec) {
-  return Tensor::of(
-      device,
-      rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
-      "the rotary frequencies");
+std::int64_t most_blocks(const ModelLimits& limits) {
+  return KvLayout{}.pages_for(limits.max_context);
 }
 
-// Host kernels only read the plan's arrays, so that views of them need no copy.
-TensorView view_of(const std::vector<std::int32_t>& array,
-                   std::initializer_list<std::int64_t> shape) {
-  return {const_cast<std::int32_t*>(array.data()), DType::i32, Place::host, shape};
+StepExtents most_extents(const ModelLimits& limits) {
+  return {.tokens = limits.max_step_tokens,
+          .sequences = std::min(limits.max_step_tokens, limits.max_logit_rows),
+          .wanted = limits.max_logit_rows,
+          .max_blocks = most_blocks(limits)};
+}
+
+// f32 on the host; on a device the weights' own, of which the embedding speaks for all.
+DType activation_dtype(const Device& device, const WeightSource& source, const DecoderSpec& spec) {
+  const std::array<std::int64_t, 2> shape{spec.vocabulary, spec.hidden};
+  return device.place() == Place::host ? DType::f32 : source.dtype("embedding", shape);
+}
+
+// Sizes that steps are recorded for: 1, 2, 4, 8, then multiples of 8.
+std::int64_t recorded_size(std::int64_t sequences) {
+  std::int64_t size = 1;
+  while (size < sequences && size < 8) {
+    size *= 2;
+  }
+  return size < sequences ? (sequences + 7) / 8 * 8 : size;
 }
 
 }  // namespace
@@ -44,138 +61,179 @@ TensorView view_of(const std::vector<std::int32_t>& array,
 Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
                  Communicator& group, WeightLoader& loader, const ModelLimits& limits)
     : spec_(spec),
-      limits_(limits),
+      limits_(resolved(limits, spec)),
+      device_(device),
+      group_(group),
       share_(plan.share(group.rank())),
       attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
                  .kv_heads = static_cast<int>(share_.kv_heads.size()),
                  .head_dim = static_cast<int>(spec.head_dim)},
-      kv_of_q_(local_kv_map(device, share_)),
-      inv_freq_(frequencies(device, spec)),
+      workspace_(device, group, spec, share_, limits_,
+                 activation_dtype(device, loader.source(), spec)),
+      inputs_(device, most_extents(limits_), device.place() != Place::host),
+      kv_of_q_(Tensor::of(device, share_.kv_of_q, "the map of query to KV heads")),
+      inv_freq_(Tensor::of(
+          device,
+          rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
+          "the rotary frequencies")),
       embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
       head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
       final_norm_(load_norm(loader, "final_norm", spec.hidden)),
       embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
             group) {
-  weight_bytes_ = embedding_table_.bytes() + head_table_.bytes() + final_norm_.bytes();
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
-    layers_.push_back(load_layer(loader, group, i));
-    const Layer& layer = layers_.back();
-    weight_bytes_ += layer.attention.bytes() + layer.mlp.bytes() + layer.attention_norm.bytes() +
-                     layer.mlp_norm.bytes();
-  }
-  workspace_ = make_workspace(device, group.rank() == 0);
-  for (const Tensor* tensor :
-       {&workspace_.residual, &workspace_.x, &workspace_.qkv, &workspace_.mix, &workspace_.gate_up,
-        &workspace_.gated, &workspace_.last, &workspace_.local_logits, &workspace_.logits,
-        &workspace_.scratch}) {
-    workspace_bytes_ += tensor->bytes();
+    layers_.push_back(load_layer(loader, i));
   }
 }
 
-Decoder::Layer Decoder::load_layer(WeightLoader& loader, Communicator& group,
-                                   std::int64_t index) const {
+Decoder::Layer Decoder::load_layer(WeightLoader& loader, std::int64_t index) {
   const std::string layer = fmt::format("layers.{}.", index);
   return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
           .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_)),
-                        RowParallelLinear(
-                            load_row_parallel(loader, layer + "attention.o",
-                                              spec_.q_heads * spec_.head_dim,
-                                              head_rows(share_.q_heads, spec_), spec_.hidden),
-                            group)},
+                        RowParallelLinear(load_row_parallel(
+                            loader, layer + "attention.o", spec_.q_heads * spec_.head_dim,
+                            head_rows(share_.q_heads, spec_), spec_.hidden))},
           .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
           .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
                   RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
-                                                      share_.ffn, spec_.hidden),
-                                    group)}};
-}
-
-Decoder::Workspace Decoder::make_workspace(Device& device, bool root) const {
-  const std::int64_t tokens = limits_.max_step_tokens;
-  const std::int64_t wanted = limits_.max_logit_rows;
-  const auto make = [&](std::int64_t rows, std::int64_t columns) {
-    return Tensor(device, DType::f32, {rows, columns}, "the workspace");
-  };
-  std::size_t scratch = 0;
-  for (const std::int64_t in : {spec_.hidden, attention_.q_columns(), share_.ffn.size()}) {
-    scratch = std::max(scratch, gemm_scratch_bytes(in, device.exec().threads));
-  }
-  return {.residual = make(tokens, spec_.hidden),
-          .x = make(tokens, spec_.hidden),
-          .qkv = make(tokens, attention_.qkv_columns()),
-          .mix = make(tokens, attention_.q_columns()),
-          .gate_up = make(tokens, 2 * share_.ffn.size()),
-          .gated = make(tokens, share_.ffn.size()),
-          .last = make(wanted, spec_.hidden),
-          .local_logits = make(wanted, share_.vocabulary.size()),
-          .logits = make(root ? wanted : 0, spec_.vocabulary),
-          .scratch = make(1, static_cast<std::int64_t>(scratch / sizeof(float)) + 1)};
+                                                      share_.ffn, spec_.hidden))}};
 }
 
 KvLayout Decoder::kv_layout() const {
   return {.layers = static_cast<int>(share_.layers.size()),
           .kv_heads = attention_.kv_heads,
-          .head_dim = attention_.head_dim};
+          .head_dim = attention_.head_dim,
+          .dtype = workspace_.x.view().dtype};
 }
 
-TensorView Decoder::forward(const Exec& caller, const StepPlan& plan, KvCache& cache) {
-  const std::int64_t tokens = plan.tokens();
-  const std::int64_t wanted = std::ssize(plan.logit_rows);
-  if (tokens > limits_.max_step_tokens || wanted > limits_.max_logit_rows) {
+std::size_t Decoder::weight_bytes() const {
+  std::size_t bytes = embedding_table_.bytes() + head_table_.bytes() + final_norm_.bytes();
+  for (const Layer& layer : layers_) {
+    bytes += layer.attention.bytes() + layer.mlp.bytes() + layer.attention_norm.bytes() +
+             layer.mlp_norm.bytes();
+  }
+  return bytes;
+}
+
+std::size_t Decoder::workspace_bytes() const {
+  return workspace_.bytes() + inputs_.bytes() + device_.workspace_bytes();
+}
+
+StepOutput Decoder::forward(const StepPlan& plan, KvCache& cache) {
+  if (plan.tokens() > limits_.max_step_tokens || plan.wanted() > limits_.max_logit_rows) {
     throw ConfigError(fmt::format(
         "a step of {} tokens and {} rows of logits was planned, this model was built for {} and {}",
-        tokens, wanted, limits_.max_step_tokens, limits_.max_logit_rows));
+        plan.tokens(), plan.wanted(), limits_.max_step_tokens, limits_.max_logit_rows));
   }
-  Exec exec = caller;
-  exec.scratch = {workspace_.scratch.data<std::byte>(), workspace_.scratch.bytes()};
-  const StepTensors step{
-      .ids = view_of(plan.token_ids, {tokens}),
-      .positions = view_of(plan.positions, {tokens}),
-      .slots = view_of(plan.slots, {tokens}),
-      .query_begin = view_of(plan.query_begin, {std::ssize(plan.query_begin)}),
-      .context_length = view_of(plan.context_length, {plan.sequences()}),
-      .block_table = view_of(plan.block_table, {plan.sequences(), plan.max_blocks}),
-      .kv_of_q = kv_of_q_.view(),
-      .inv_freq = inv_freq_.view()};
-  run_layers(exec, step, cache, tokens);
-  if (wanted == 0) {
-    return {};
+  mark_seen(plan);
+  if (!may_replay(plan, cache)) {
+    compute(inputs_.upload(plan, StepExtents::of(plan)), cache, plan.wanted());
+    return output(plan.wanted());
   }
-  const TensorView last = workspace_.last.view().row_slice({0, wanted});
-  embedding(exec, {.ids = view_of(plan.logit_rows, {wanted}),
-                   .table = {workspace_.x.view().row_slice({0, tokens})},
-                   .first_row = 0,
-                   .y = last});
-  const bool root = workspace_.logits.view().rows() > 0;
-  const TensorView logits = root ? workspace_.logits.view().row_slice({0, wanted}) : TensorView();
-  head_.forward(exec, last, workspace_.local_logits.view().row_slice({0, wanted}), logits);
-  return logits;
+  const std::int64_t size = recorded_size(plan.sequences());
+  StepTensors step = inputs_.upload(plan, StepExtents::decode(size, most_blocks(limits_)));
+  step.most_context = limits_.max_context;
+  const auto recorded = graphs_.find(size);
+  if (recorded != graphs_.end()) {
+    recorded->second->replay();
+  } else {  // the first of its size runs as it is: what tunes itself does so outside a recording
+    compute(step, cache, size);
+    device_.synchronize();
+    graphs_[size] = device_.record([&] { compute(step, cache, size); });
+  }
+  return output(plan.wanted());
 }
 
-// Leaves the normalised hidden states of all tokens in workspace_.x. Each norm takes the sublayer
-// before it along: residual += x; x = norm(residual).
-void Decoder::run_layers(const Exec& exec, const StepTensors& step, KvCache& cache,
-                         std::int64_t tokens) {
-  const auto rows = [tokens](const Tensor& tensor) { return tensor.view().row_slice({0, tokens}); };
+// Whether every sequence decodes one token, in a batch that is recorded or may be.
+bool Decoder::may_replay(const StepPlan& plan, const KvCache& cache) {
+  if (!limits_.graphs || !samples() || plan.most_queries() != 1 ||
+      plan.wanted() != plan.sequences() ||
+      recorded_size(plan.sequences()) > most_extents(limits_).sequences) {
+    return false;
+  }
+  if (recorded_cache_ != &cache) {
+    graphs_.clear();
+    recorded_cache_ = &cache;
+  }
+  return true;
+}
+
+void Decoder::mark_seen(const StepPlan& plan) {
+  const std::int64_t words = workspace_.seen.view().row_elements();
+  for (std::size_t i = 0; i < plan.seen_slots.size(); ++i) {
+    const std::int32_t* from = plan.seen_words.data() + static_cast<std::int64_t>(i) * words;
+    device_.copy_in(workspace_.seen.view().row<std::int32_t>(plan.seen_slots[i]), from,
+                    static_cast<std::size_t>(words) * sizeof(std::int32_t));
+  }
+  if (!plan.seen_slots.empty()) {
+    device_.synchronize();  // the plan may go
+  }
+}
+
+StepOutput Decoder::output(std::int64_t wanted) const {
+  StepOutput output;
+  if (wanted > 0 && group_.rank() == 0) {
+    output.logits = workspace_.logits.view().row_slice({0, wanted});
+  }
+  if (samples()) {
+    output.ids = workspace_.ids.view().row_slice({0, wanted});
+  }
+  return output;
+}
+
+void Decoder::compute(const StepTensors& plan, KvCache& cache, std::int64_t wanted) {
+  Exec exec = device_.exec();
+  exec.scratch = {workspace_.scratch.data<std::byte>(), workspace_.scratch.bytes()};
+  StepTensors step = plan;
+  step.kv_of_q = kv_of_q_.view();
+  step.inv_freq = inv_freq_.view();
+  step.last = workspace_.last_ids.view();
+  run_layers(exec, step, cache);
+  if (wanted == 0) {
+    return;
+  }
+  const TensorView last = workspace_.last.view().row_slice({0, wanted});
+  embedding(exec, {.ids = step.logit_rows,
+                   .table = {workspace_.x.view().row_slice({0, step.ids.rows()})},
+                   .first_row = 0,
+                   .y = last});
+  const bool holds = workspace_.logits.view().rows() > 0;
+  const TensorView logits = holds ? workspace_.logits.view().row_slice({0, wanted}) : TensorView();
+  head_.forward(exec, last, workspace_.local_logits.view().row_slice({0, wanted}), logits);
+  if (samples()) {
+    sample_rows(exec, {.logits = logits,
+                       .rules = step.rules,
+                       .seen = workspace_.seen.view(),
+                       .ids = workspace_.ids.view().row_slice({0, wanted}),
+                       .last = step.last});
+  }
+}
+
+// Leaves the normalised hidden states of all tokens in workspace_.x. Each norm takes the sum over
+// the ranks of the sublayer before it along: residual += sum of x; x = norm(residual).
+void Decoder::run_layers(const Exec& exec, const StepTensors& step, KvCache& cache) {
+  const auto rows = [tokens = step.ids.rows()](const Tensor& tensor) {
+    return tensor.view().row_slice({0, tokens});
+  };
   const TensorView x = rows(workspace_.x);
   const TensorView residual = rows(workspace_.residual);
   const auto eps = static_cast<float>(spec_.norm_eps);
-  embedding_.forward(exec, step.ids, residual);
+  const auto add_up = [&](const Tensor& norm) {
+    group_.all_reduce_add_rmsnorm(
+        exec, {.x = x, .residual = residual, .weight = norm.view(), .eps = eps, .y = x});
+  };
+  embedding_.forward(exec, step, residual);
   rmsnorm(exec, {.x = residual, .weight = layers_[0].attention_norm.view(), .eps = eps, .y = x});
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
-    layer.attention.forward(exec, attention_, step, cache, static_cast<int>(i),
-                            {.qkv = rows(workspace_.qkv), .mix = rows(workspace_.mix)}, x, x);
-    add_rmsnorm(
-        exec, {.x = x, .residual = residual, .weight = layer.mlp_norm.view(), .eps = eps, .y = x});
-    layer.mlp.forward(exec, {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)},
-                      x, x);
-    const bool more = i + 1 < layers_.size();
-    add_rmsnorm(exec, {.x = x,
-                       .residual = residual,
-                       .weight = more ? layers_[i + 1].attention_norm.view() : final_norm_.view(),
-                       .eps = eps,
-                       .y = x});
+    layer.attention.forward_summand(exec, attention_, step, cache, static_cast<int>(i),
+                                    {.qkv = rows(workspace_.qkv), .mix = rows(workspace_.mix)}, x,
+                                    x);
+    add_up(layer.mlp_norm);
+    layer.mlp.forward_summand(
+        exec, {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)}, x, x);
+    add_up(i + 1 < layers_.size() ? layers_[i + 1].attention_norm : final_norm_);
   }
 }
 

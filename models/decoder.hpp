@@ -1,10 +1,14 @@
 // The decoder that most families share: embedding, layers of attention and gated MLP, head.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "models/decoder_spec.hpp"
+#include "models/decoder_workspace.hpp"
 #include "models/registry.hpp"
+#include "runtime/engine/step_inputs.hpp"
 #include "runtime/layers/attention.hpp"
 #include "runtime/layers/mlp.hpp"
 #include "runtime/layers/vocabulary.hpp"
@@ -14,20 +18,24 @@ namespace tutti {
 
 class Decoder final : public Model {
  public:
-  // Rank group.rank()'s share; its weights are there once the loader has finished. Errors:
+  // Collective. Rank group.rank()'s share; its weights are there when the loader finishes. Errors:
   // ModelFileError, CapacityError.
   Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device, Communicator& group,
           WeightLoader& loader, const ModelLimits& limits);
 
-  TensorView forward(const Exec& exec, const StepPlan& plan, KvCache& cache) override;
+  // On a device, steps in which every sequence decodes one token are recorded once for each size of
+  // batch (1, 2, 4, 8, 16, 24, …) and replayed, padded to that size.
+  StepOutput forward(const StepPlan& plan, KvCache& cache) override;
 
+  bool samples() const override { return device_.place() != Place::host; }
+  Device& device() override { return device_; }
   KvLayout kv_layout() const override;
   std::int64_t vocabulary() const override { return spec_.vocabulary; }
   std::int64_t context_length() const override { return spec_.context_length; }
   int max_step_tokens() const override { return limits_.max_step_tokens; }
   int max_logit_rows() const override { return limits_.max_logit_rows; }
-  std::size_t weight_bytes() const override { return weight_bytes_; }
-  std::size_t workspace_bytes() const override { return workspace_bytes_; }
+  std::size_t weight_bytes() const override;
+  std::size_t workspace_bytes() const override;
 
  private:
   struct Layer {
@@ -36,27 +44,22 @@ class Decoder final : public Model {
     Tensor mlp_norm;  // [hidden] f32
     GatedMlp mlp;
   };
-  // Working memory for the largest step; a step uses the first rows.
-  struct Workspace {
-    Tensor residual;      // [tokens, hidden]
-    Tensor x;             // [tokens, hidden]
-    Tensor qkv;           // [tokens, qkv_columns]
-    Tensor mix;           // [tokens, q_columns]
-    Tensor gate_up;       // [tokens, 2 * ffn columns]
-    Tensor gated;         // [tokens, ffn columns]
-    Tensor last;          // [wanted, hidden]
-    Tensor local_logits;  // [wanted, vocabulary rows of this rank]
-    Tensor logits;        // [wanted, vocabulary] on rank 0
-    Tensor scratch;       // for gemm
-  };
-  Layer load_layer(WeightLoader& loader, Communicator& group, std::int64_t index) const;
-  Workspace make_workspace(Device& device, bool root) const;
-  void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache, std::int64_t tokens);
+  Layer load_layer(WeightLoader& loader, std::int64_t index);
+  bool may_replay(const StepPlan& plan, const KvCache& cache);
+  void compute(const StepTensors& step, KvCache& cache, std::int64_t wanted);
+  void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache);
+  void mark_seen(const StepPlan& plan);
+  StepOutput output(std::int64_t wanted) const;
 
   DecoderSpec spec_;
   ModelLimits limits_;
+  Device& device_;
+  Communicator& group_;
   RankShare share_;
   AttentionShape attention_;
+  DecoderWorkspace
+      workspace_;  // first, since taking it is collective: what fails later fails alone
+  StepInputs inputs_;
   Tensor kv_of_q_;   // [q_heads of this rank] i32
   Tensor inv_freq_;  // [head_dim / 2] f32
   Tensor embedding_table_;
@@ -65,9 +68,8 @@ class Decoder final : public Model {
   VocabParallelEmbedding embedding_;
   VocabParallelHead head_;
   std::vector<Layer> layers_;
-  Workspace workspace_;
-  std::size_t weight_bytes_ = 0;
-  std::size_t workspace_bytes_ = 0;
+  std::map<std::int64_t, std::unique_ptr<DeviceGraph>> graphs_;  // by sequences
+  const KvCache* recorded_cache_ = nullptr;
 };
 
 }  // namespace tutti

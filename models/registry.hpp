@@ -28,11 +28,14 @@ ImportJob make_import_job(const TensorSource& source, const std::string& path,
                           std::optional<DType> dtype);
 
 struct ModelLimits {
-  int max_step_tokens = 512;  // tokens in one step; longer prompts come in chunks
-  int max_logit_rows = 64;    // sequences that sample in one step
+  int max_step_tokens = 512;     // tokens in one step; longer prompts come in chunks
+  int max_logit_rows = 64;       // sequences that sample in one step
+  std::int64_t max_context = 0;  // tokens of one sequence; 0: the model's own
+  bool graphs = true;            // record and replay steps where the device can
 };
 
-// Builds rank `group.rank()`'s part on the device and loads its slices.
+// Collective. Builds rank `group.rank()`'s part on the device and loads its slices; borrows the
+// device and the group.
 std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
                                   Communicator& group, const WeightSource& source,
                                   const ModelLimits& limits);

@@ -47,14 +47,13 @@ bool ends_answer(TokenId id, const Request& request, const Tokenizer& tokenizer)
 
 }  // namespace
 
-Engine::Engine(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache,
-               const Tokenizer& tokenizer)
-    : exec_(exec),
-      control_(control),
+Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer)
+    : control_(control),
       model_(model),
       cache_(cache),
       tokenizer_(tokenizer),
-      scheduler_(limits_of(model, cache), cache.pages()) {}
+      scheduler_(limits_of(model, cache), cache.pages()),
+      sampler_(model) {}
 
 Engine::~Engine() = default;
 
@@ -91,9 +90,11 @@ void Engine::step(const TokenSink& sink) {
   std::vector<std::byte> bytes = plan.to_bytes();
   mid_step_ = true;
   control_.broadcast(bytes, 0);
-  const TensorView logits = model_.forward(exec_, plan, cache_);
+  const StepOutput output = model_.forward(plan, cache_);
+  const std::vector<Sequence*> rows = rows_of(step);
+  std::vector<SampledToken> tokens = sampler_.draw(output, rows);
   mid_step_ = false;
-  publish(step, logits, sink);
+  publish(std::move(tokens), rows, sink);
 }
 
 void Engine::run_until_idle(const TokenSink& sink) {
@@ -107,7 +108,18 @@ void Engine::stop() {
   control_.broadcast(bytes, 0);
 }
 
-StepPlan Engine::plan_of(const ScheduledStep& step) const {
+// The sequences whose rows of logits the step wants, in the order of the rows.
+std::vector<Sequence*> Engine::rows_of(const ScheduledStep& step) {
+  std::vector<Sequence*> rows;
+  for (const ScheduledChunk& chunk : step) {
+    if (chunk.samples) {
+      rows.push_back(&sequences_.at(chunk.id));
+    }
+  }
+  return rows;
+}
+
+StepPlan Engine::plan_of(const ScheduledStep& step) {
   const int page_size = cache_.layout().page_size;
   StepPlan plan;
   plan.query_begin.push_back(0);
@@ -116,11 +128,13 @@ StepPlan Engine::plan_of(const ScheduledStep& step) const {
         std::max(plan.max_blocks, (chunk.first + chunk.count + page_size - 1) / page_size);
   }
   for (const ScheduledChunk& chunk : step) {
-    const Sequence& sequence = sequences_.at(chunk.id);
+    Sequence& sequence = sequences_.at(chunk.id);
+    sampler_.admit(sequence, plan);
     const std::vector<PageId>& pages = scheduler_.pages(chunk.id);
     for (int position = chunk.first; position < chunk.first + chunk.count; ++position) {
       plan.token_ids.push_back(sequence.tokens[static_cast<std::size_t>(position)]);
       plan.positions.push_back(position);
+      plan.sources.push_back(sampler_.source_of(sequence, position));
       plan.slots.push_back(pages[static_cast<std::size_t>(position / page_size)] * page_size +
                            position % page_size);
     }
@@ -132,6 +146,7 @@ StepPlan Engine::plan_of(const ScheduledStep& step) const {
     }
     if (chunk.samples) {
       plan.logit_rows.push_back(plan.tokens() - 1);
+      sampler_.add_rule(sequence, plan);
     }
   }
   return plan;
@@ -143,30 +158,27 @@ void Engine::drop_cancelled(const TokenSink& sink) {
       ++it;
       continue;
     }
-    const std::uint64_t id = it->first;
-    const std::string text = it->second.text.finish();
-    it = sequences_.erase(it);
-    scheduler_.finish(id);
+    const std::uint64_t id = (it++)->first;
+    const std::string text = sequences_.at(id).text.finish();
+    forget(id);
     sink({.request = id, .text = text, .finish = FinishReason::cancelled});
   }
 }
 
-void Engine::publish(const ScheduledStep& step, const TensorView& logits, const TokenSink& sink) {
-  std::int64_t row = 0;
-  for (const ScheduledChunk& chunk : step) {
-    if (!chunk.samples) {
-      continue;
-    }
-    Sequence& sequence = sequences_.at(chunk.id);
-    const TensorView own(logits.row<float>(row), DType::f32, logits.place, {logits.shape[1]});
-    SampledToken sampled = sample_token(exec_, own, sequence.request, sequence.tokens);
-    ++row;
-    const TokenEvent event = extend(sequence, std::move(sampled));
+void Engine::forget(std::uint64_t request) {
+  sampler_.release(sequences_.at(request));
+  scheduler_.finish(request);
+  sequences_.erase(request);
+}
+
+void Engine::publish(std::vector<SampledToken> tokens, const std::vector<Sequence*>& rows,
+                     const TokenSink& sink) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const TokenEvent event = extend(*rows[i], std::move(tokens[i]));
     if (event.finish) {
-      scheduler_.finish(chunk.id);
-      sequences_.erase(chunk.id);
+      forget(event.request);
     } else {
-      scheduler_.append(chunk.id);
+      scheduler_.append(event.request);
     }
     sink(event);
   }
@@ -194,7 +206,7 @@ TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
   return event;
 }
 
-void follow(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache) {
+void follow(ControlPlane& control, Model& model, KvCache& cache) {
   for (;;) {
     std::vector<std::byte> bytes;
     control.broadcast(bytes, 0);
@@ -202,7 +214,7 @@ void follow(const Exec& exec, ControlPlane& control, Model& model, KvCache& cach
     if (plan.stop()) {
       return;
     }
-    model.forward(exec, plan, cache);
+    model.forward(plan, cache);
   }
 }
 

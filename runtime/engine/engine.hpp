@@ -10,9 +10,9 @@
 #include "runtime/comm/communicator.hpp"
 #include "runtime/engine/model.hpp"
 #include "runtime/engine/request.hpp"
-#include "runtime/engine/sampler.hpp"
 #include "runtime/engine/scheduler.hpp"
 #include "runtime/engine/sequence.hpp"
+#include "runtime/engine/step_sampler.hpp"
 
 namespace tutti {
 
@@ -23,8 +23,7 @@ using TokenSink = std::function<void(const TokenEvent&)>;
 class Engine {
  public:
   // Borrows everything; the model and the cache must outlive it.
-  Engine(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache,
-         const Tokenizer& tokenizer);
+  Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -51,20 +50,23 @@ class Engine {
  private:
   void drop_cancelled(const TokenSink& sink);
   TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
-  void publish(const ScheduledStep& step, const TensorView& logits, const TokenSink& sink);
-  StepPlan plan_of(const ScheduledStep& step) const;
+  void publish(std::vector<SampledToken> tokens, const std::vector<Sequence*>& rows,
+               const TokenSink& sink);
+  StepPlan plan_of(const ScheduledStep& step);
+  std::vector<Sequence*> rows_of(const ScheduledStep& step);
+  void forget(std::uint64_t request);
 
-  Exec exec_;
   ControlPlane& control_;
   Model& model_;
   KvCache& cache_;
   const Tokenizer& tokenizer_;
   Scheduler scheduler_;
+  StepSampler sampler_;
   std::map<std::uint64_t, Sequence> sequences_;
   bool mid_step_ = false;
 };
 
 // The other ranks' side: runs the plans that rank 0 broadcasts until it stops.
-void follow(const Exec& exec, ControlPlane& control, Model& model, KvCache& cache);
+void follow(ControlPlane& control, Model& model, KvCache& cache);
 
 }  // namespace tutti

@@ -3,11 +3,17 @@
 
 #include <cstddef>
 
-#include "kernels/exec.hpp"
 #include "runtime/cache/kv_cache.hpp"
+#include "runtime/device/device.hpp"
 #include "runtime/engine/step_plan.hpp"
 
 namespace tutti {
+
+// Owned by the model.
+struct StepOutput {
+  TensorView logits;  // [wanted, vocabulary] f32 of plan.logit_rows on the group's rank 0
+  TensorView ids;  // [wanted] i32: what was sampled, on every rank; empty where the engine does it
+};
 
 // This rank's part of a model. Everything is allocated when it is built; forward allocates nothing
 // that grows with the number of steps.
@@ -15,10 +21,12 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  // Collective: all ranks of the group, the same plan. Returns the logits of plan.logit_rows on the
-  // group's rank 0, [wanted, vocabulary] f32, owned by the model and valid until the next call; an
-  // empty view on the other ranks.
-  virtual TensorView forward(const Exec& exec, const StepPlan& plan, KvCache& cache) = 0;
+  // Collective: all ranks of the group, the same plan. Enqueues the step on the model's device;
+  // what is returned is good once the device has come so far, and until the next call.
+  virtual StepOutput forward(const StepPlan& plan, KvCache& cache) = 0;
+  // Whether forward samples by plan.rules: a device does, the host leaves it to the engine.
+  virtual bool samples() const = 0;
+  virtual Device& device() = 0;
 
   virtual KvLayout kv_layout() const = 0;
   virtual std::int64_t vocabulary() const = 0;

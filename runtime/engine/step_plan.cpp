@@ -1,5 +1,6 @@
 #include "runtime/engine/step_plan.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -11,11 +12,25 @@ namespace {
 
 template <typename Plan>
 auto arrays_of(Plan& plan) {
-  return std::array{&plan.token_ids,      &plan.positions,   &plan.slots,     &plan.query_begin,
-                    &plan.context_length, &plan.block_table, &plan.logit_rows};
+  return std::array{&plan.token_ids,   &plan.positions,      &plan.sources,     &plan.slots,
+                    &plan.query_begin, &plan.context_length, &plan.block_table, &plan.logit_rows,
+                    &plan.rules,       &plan.seen_slots,     &plan.seen_words};
 }
 
 }  // namespace
+
+std::int32_t StepPlan::most_queries() const {
+  std::int32_t most = 0;
+  for (std::size_t s = 0; s + 1 < query_begin.size(); ++s) {
+    most = std::max(most, query_begin[s + 1] - query_begin[s]);
+  }
+  return most;
+}
+
+std::int32_t StepPlan::most_context() const {
+  return context_length.empty() ? 0
+                                : *std::max_element(context_length.begin(), context_length.end());
+}
 
 // Layout: max_blocks, the length of each array, then the arrays; all i32.
 std::vector<std::byte> StepPlan::to_bytes() const {

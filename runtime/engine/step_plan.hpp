@@ -9,17 +9,27 @@
 namespace tutti {
 
 struct StepPlan {
-  std::vector<std::int32_t> token_ids;       // [tokens]
-  std::vector<std::int32_t> positions;       // [tokens]
-  std::vector<std::int32_t> slots;           // [tokens]: page * page_size + offset
-  std::vector<std::int32_t> query_begin;     // [sequences + 1]
+  std::vector<std::int32_t> token_ids;    // [tokens]
+  std::vector<std::int32_t> positions;    // [tokens]
+  std::vector<std::int32_t> sources;      // [tokens]: -1, or the sequence slot whose last sampled
+                                          // id this is: it may still be on the device only
+  std::vector<std::int32_t> slots;        // [tokens]: page * page_size + offset
+  std::vector<std::int32_t> query_begin;  // [sequences + 1]
   std::vector<std::int32_t> context_length;  // [sequences], this step's tokens included
   std::vector<std::int32_t> block_table;     // [sequences, max_blocks]
   std::vector<std::int32_t> logit_rows;      // [wanted]: tokens whose logits are wanted
+  // Where the model samples (Model::samples): one SampleRowRule for each row of logits, as words.
+  std::vector<std::int32_t> rules;  // [wanted * kSampleRuleWords], or empty
+  // Sequence slots that begin with these ids seen (SampleRowsArgs::seen).
+  std::vector<std::int32_t> seen_slots;  // [fresh]
+  std::vector<std::int32_t> seen_words;  // [fresh * words of the vocabulary]
   std::int32_t max_blocks = 0;
 
   int tokens() const { return static_cast<int>(token_ids.size()); }
   int sequences() const { return static_cast<int>(context_length.size()); }
+  int wanted() const { return static_cast<int>(logit_rows.size()); }
+  std::int32_t most_queries() const;  // tokens of one sequence
+  std::int32_t most_context() const;  // the longest context_length
   // The plan without tokens tells the other ranks to leave their loop.
   bool stop() const { return token_ids.empty(); }
 

@@ -11,9 +11,10 @@ namespace tutti {
 AttentionLayer::AttentionLayer(ColumnParallelLinear qkv, RowParallelLinear o)
     : qkv_(std::move(qkv)), o_(std::move(o)) {}
 
-void AttentionLayer::forward(const Exec& exec, const AttentionShape& shape, const StepTensors& step,
-                             KvCache& cache, int layer, const Workspace& workspace,
-                             const TensorView& x, const TensorView& y) const {
+void AttentionLayer::forward_summand(const Exec& exec, const AttentionShape& shape,
+                                     const StepTensors& step, KvCache& cache, int layer,
+                                     const Workspace& workspace, const TensorView& x,
+                                     const TensorView& y) const {
   qkv_.forward(exec, x, workspace.qkv);
   rope_append(exec, {.qkv = workspace.qkv,
                      .positions = step.positions,
@@ -34,8 +35,10 @@ void AttentionLayer::forward(const Exec& exec, const AttentionShape& shape, cons
                    .kv_of_q = step.kv_of_q,
                    .head_dim = shape.head_dim,
                    .scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim)),
+                   .most_queries = step.most_queries,
+                   .most_context = step.most_context,
                    .y = workspace.mix});
-  o_.forward(exec, workspace.mix, y);
+  o_.forward_summand(exec, workspace.mix, y);
 }
 
 }  // namespace tutti

@@ -24,15 +24,15 @@ class AttentionLayer {
   AttentionLayer(ColumnParallelLinear qkv, RowParallelLinear o);
 
   struct Workspace {
-    TensorView qkv;  // [tokens, qkv_columns] f32
-    TensorView mix;  // [tokens, q_columns] f32
+    TensorView qkv;  // [tokens, qkv_columns]
+    TensorView mix;  // [tokens, q_columns]
   };
 
-  // Collective. x and y [tokens, hidden] f32; y may be x. Appends this step's keys and values to
-  // the pages of `layer`.
-  void forward(const Exec& exec, const AttentionShape& shape, const StepTensors& step,
-               KvCache& cache, int layer, const Workspace& workspace, const TensorView& x,
-               const TensorView& y) const;
+  // x and y [tokens, hidden]; y, which may be x, becomes this rank's summand. Appends this step's
+  // keys and values to the pages of `layer`.
+  void forward_summand(const Exec& exec, const AttentionShape& shape, const StepTensors& step,
+                       KvCache& cache, int layer, const Workspace& workspace, const TensorView& x,
+                       const TensorView& y) const;
   std::size_t bytes() const { return qkv_.bytes() + o_.bytes(); }
 
  private:

@@ -11,12 +11,11 @@ void ColumnParallelLinear::forward(const Exec& exec, const TensorView& x,
   gemm(exec, {.x = x, .weight = {weight_.view()}, .bias = {}, .y = y});
 }
 
-RowParallelLinear::RowParallelLinear(Tensor weight, Communicator& group)
-    : weight_(std::move(weight)), group_(&group) {}
+RowParallelLinear::RowParallelLinear(Tensor weight) : weight_(std::move(weight)) {}
 
-void RowParallelLinear::forward(const Exec& exec, const TensorView& x, const TensorView& y) const {
+void RowParallelLinear::forward_summand(const Exec& exec, const TensorView& x,
+                                        const TensorView& y) const {
   gemm(exec, {.x = x, .weight = {weight_.view()}, .bias = {}, .y = y});
-  group_->all_reduce_sum(exec, y);
 }
 
 }  // namespace tutti

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "kernels/gemm.hpp"
-#include "runtime/comm/communicator.hpp"
 #include "runtime/tensor/tensor.hpp"
 
 namespace tutti {
@@ -12,8 +11,9 @@ class ColumnParallelLinear {
  public:
   explicit ColumnParallelLinear(Tensor weight);  // [out of this rank, in]
 
-  // x [tokens, in] f32, y [tokens, out of this rank] f32.
+  // x [tokens, in], y [tokens, out of this rank].
   void forward(const Exec& exec, const TensorView& x, const TensorView& y) const;
+  Weight weight() const { return {weight_.view()}; }
   std::int64_t out() const { return weight_.view().shape[0]; }
   std::size_t bytes() const { return weight_.view().bytes(); }
 
@@ -21,19 +21,18 @@ class ColumnParallelLinear {
   Tensor weight_;
 };
 
-// y = sum_r x_r W_r^T: each rank holds its own columns of the input. One all-reduce.
+// y = sum_r x_r W_r^T: each rank holds its own columns of the input. One all-reduce, which takes
+// the residual and the norm behind it along (Communicator::all_reduce_add_rmsnorm).
 class RowParallelLinear {
  public:
-  RowParallelLinear(Tensor weight, Communicator& group);  // [out, in of this rank]
+  explicit RowParallelLinear(Tensor weight);  // [out, in of this rank]
 
-  // Collective: all ranks, same order; enqueued on exec.stream.
-  // x [tokens, in of this rank] f32, y [tokens, out] f32, the same on all ranks.
-  void forward(const Exec& exec, const TensorView& x, const TensorView& y) const;
+  // x [tokens, in of this rank], y [tokens, out]: this rank's summand. No communication.
+  void forward_summand(const Exec& exec, const TensorView& x, const TensorView& y) const;
   std::size_t bytes() const { return weight_.view().bytes(); }
 
  private:
   Tensor weight_;
-  Communicator* group_;
 };
 
 }  // namespace tutti

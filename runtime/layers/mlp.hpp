@@ -11,13 +11,13 @@ class GatedMlp {
   GatedMlp(ColumnParallelLinear gate_up, RowParallelLinear down);
 
   struct Workspace {
-    TensorView gate_up;  // [tokens, 2 * columns] f32
-    TensorView gated;    // [tokens, columns] f32
+    TensorView gate_up;  // [tokens, 2 * columns]
+    TensorView gated;    // [tokens, columns]
   };
 
-  // Collective. x and y [tokens, hidden] f32; y may be x.
-  void forward(const Exec& exec, const Workspace& workspace, const TensorView& x,
-               const TensorView& y) const;
+  // x and y [tokens, hidden]; y, which may be x, becomes this rank's summand.
+  void forward_summand(const Exec& exec, const Workspace& workspace, const TensorView& x,
+                       const TensorView& y) const;
   std::size_t bytes() const { return gate_up_.bytes() + down_.bytes(); }
 
  private:

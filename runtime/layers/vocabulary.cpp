@@ -11,9 +11,14 @@ VocabParallelEmbedding::VocabParallelEmbedding(TensorView table, std::int64_t fi
                                                Communicator& group)
     : table_(table), first_row_(first_row), group_(&group) {}
 
-void VocabParallelEmbedding::forward(const Exec& exec, const TensorView& ids,
+void VocabParallelEmbedding::forward(const Exec& exec, const StepTensors& step,
                                      const TensorView& y) const {
-  embedding(exec, {.ids = ids, .table = {table_}, .first_row = first_row_, .y = y});
+  embedding(exec, {.ids = step.ids,
+                   .table = {table_},
+                   .first_row = first_row_,
+                   .source = step.last.dims == 0 ? TensorView() : step.sources,
+                   .last = step.last,
+                   .y = y});
   group_->all_reduce_sum(exec, y);
 }
 
@@ -25,8 +30,13 @@ void VocabParallelHead::forward(const Exec& exec, const TensorView& x, const Ten
                                 const TensorView& y) const {
   const bool alone = group_->size() == 1;
   gemm(exec, {.x = x, .weight = {table_}, .bias = {}, .y = alone ? y : local});
-  if (!alone) {
+  if (alone) {
+    return;
+  }
+  if (exec.place == Place::host) {
     group_->gather_columns(exec, local, rows_, y, 0);
+  } else {
+    group_->all_gather_columns(exec, local, rows_, y);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/comm/communicator.hpp"
 #include "runtime/layers/linear.hpp"
+#include "runtime/layers/step_tensors.hpp"
 #include "runtime/tensor/tensor.hpp"
 
 namespace tutti {
@@ -16,8 +17,8 @@ class VocabParallelEmbedding {
   // table [vocabulary rows of this rank, hidden], which begin at id first_row.
   VocabParallelEmbedding(TensorView table, std::int64_t first_row, Communicator& group);
 
-  // Collective. ids [tokens] i32, y [tokens, hidden] f32.
-  void forward(const Exec& exec, const TensorView& ids, const TensorView& y) const;
+  // Collective. The step's ids, or what their sources say; y [tokens, hidden] f32.
+  void forward(const Exec& exec, const StepTensors& step, const TensorView& y) const;
 
  private:
   TensorView table_;
@@ -25,14 +26,14 @@ class VocabParallelEmbedding {
   Communicator* group_;
 };
 
-// Logits of all vocabulary rows, gathered on the group's rank 0.
+// Logits of all vocabulary rows: on every rank where the ranks' devices sample, else on rank 0.
 class VocabParallelHead {
  public:
   // table [vocabulary rows of this rank, hidden]; rows[r]: how many rows rank r holds.
   VocabParallelHead(TensorView table, std::vector<std::int64_t> rows, Communicator& group);
 
-  // Collective. x [wanted, hidden] f32; local [wanted, rows of this rank] f32 is working memory;
-  // y [wanted, vocabulary] f32 on rank 0, ignored elsewhere.
+  // Collective. x [wanted, hidden]; local [wanted, rows of this rank] f32 is working memory; y
+  // [wanted, vocabulary] f32, ignored on the host's ranks but 0.
   void forward(const Exec& exec, const TensorView& x, const TensorView& local,
                const TensorView& y) const;
 

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "kernels/tensor_view.hpp"
 #include "runtime/device/device.hpp"
@@ -32,6 +33,11 @@ class Tensor {
   Tensor(Place place, DType dtype, std::initializer_list<std::int64_t> shape,
          std::string_view name = "tensor");
 
+  // Takes over memory that holds at least the shape.
+  Tensor(DeviceMemory memory, Place place, DType dtype, std::span<const std::int64_t> shape);
+  Tensor(DeviceMemory memory, Place place, DType dtype, std::initializer_list<std::int64_t> shape)
+      : Tensor(std::move(memory), place, dtype, std::span(shape.begin(), shape.size())) {}
+
   // A device's copy of values on the host; waits until it is there.
   static Tensor of(Device& device, std::span<const float> values, std::string_view name);
   static Tensor of(Device& device, std::span<const std::int32_t> values, std::string_view name);
@@ -51,8 +57,6 @@ class Tensor {
   ~Tensor() = default;
 
  private:
-  Tensor(DeviceMemory memory, Place place, DType dtype, std::span<const std::int64_t> shape);
-
   DeviceMemory memory_;
   TensorView view_;
 };

@@ -177,10 +177,11 @@ std::optional<Tag> tag_at(std::string_view text, std::size_t begin) {
   char quote = 0;
   for (std::size_t at = begin + 2; at + 1 < text.size(); ++at) {
     if (quote != 0) {
-      if (text[at] == '\\')
+      if (text[at] == '\\') {
         ++at;
-      else if (text[at] == quote)
+      } else if (text[at] == quote) {
         quote = 0;
+      }
     } else if (kind != '#' && (text[at] == '\'' || text[at] == '"')) {
       quote = text[at];
     } else if (text.substr(at, 2) == close) {
@@ -246,10 +247,11 @@ std::optional<std::vector<Node>> parse(std::string_view text) {
     if (tag->kind != '#') {
       const auto words = words_of(tag->inside);
       if (!words || words->empty()) return std::nullopt;
-      if (tag->kind == '{')
+      if (tag->kind == '{') {
         add_output(nodes, *words);
-      else
+      } else {
         nodes.push_back({Node::tag, joined(*words)});
+      }
     }
     at = tag->end;
     strip_next = tag->strip_after;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -17,7 +18,8 @@
 namespace tutti {
 namespace {
 
-constexpr std::int64_t kBlockBytes = std::int64_t{4} << 20;
+// Read, hashed and written while it stays in a core's second-level cache.
+constexpr std::int64_t kBlockBytes = std::int64_t{512} << 10;
 // Transposed tensors are held whole: so many of the largest at a time.
 constexpr std::uint64_t kHeldTensors = 3;
 
@@ -136,57 +138,58 @@ class Worker {
       import_transposed(index, step);
       return;
     }
-    for_blocks(step, [&](Range rows, std::span<const std::byte> bytes) {
-      writer_.write_rows(index, rows.begin, bytes);
-      progress_.add(bytes.size());
-    });
-  }
-
- private:
-  // Calls use(rows, bytes) for blocks of whole heads in ascending order, in the stored type and
-  // order of rows.
-  template <typename Use>
-  void for_blocks(const Step& step, const Use& use) {
-    const std::int64_t unit = step.head_rows;
-    const std::int64_t rows =
-        std::max<std::int64_t>(1, kBlockBytes / (step.row_bytes() * unit)) * unit;
+    const std::int64_t rows = rows_per_block(step.row_bytes() * step.head_rows) * step.head_rows;
     for (std::int64_t begin = 0; begin < step.source->rows(); begin += rows) {
       const Range range{begin, std::min(begin + rows, step.source->rows())};
       const auto bytes = static_cast<std::size_t>(range.size() * step.row_bytes());
       grow(block_, bytes);
-      source_.read_rows(*step.source, range, step.wanted->dtype, block_.data());
-      if (unit == 1) {
-        use(range, std::span(block_).first(bytes));
-        continue;
-      }
-      grow(split_, bytes);
-      split_rotary_pairs(std::span(block_).first(bytes), static_cast<std::size_t>(step.row_bytes()),
-                         unit, split_.data());
-      use(range, std::span(split_).first(bytes));
+      read(step, range, block_.data());
+      write(index, begin, std::span(block_).first(bytes));
     }
+  }
+
+ private:
+  static std::int64_t rows_per_block(std::int64_t row_bytes) {
+    return std::max<std::int64_t>(1, kBlockBytes / row_bytes);
+  }
+
+  // Whole heads, in the stored type and order of rows.
+  void read(const Step& step, Range rows, std::byte* dst) {
+    if (step.head_rows == 1) {
+      source_.read_rows(*step.source, rows, step.wanted->dtype, dst);
+      return;
+    }
+    const auto bytes = static_cast<std::size_t>(rows.size() * step.row_bytes());
+    grow(pairs_, bytes);
+    source_.read_rows(*step.source, rows, step.wanted->dtype, pairs_.data());
+    split_rotary_pairs(std::span(pairs_).first(bytes), static_cast<std::size_t>(step.row_bytes()),
+                       step.head_rows, dst);
+  }
+
+  void write(std::size_t index, std::int64_t first_row, std::span<const std::byte> rows) {
+    writer_.write_rows(index, first_row, rows);
+    progress_.add(rows.size());
   }
 
   void import_transposed(std::size_t index, const Step& step) {
     const std::int64_t stored_rows = step.source->row_elements();
     const std::size_t element = size_of(step.wanted->dtype);
-    std::vector<std::byte> whole(step.bytes());
-    for_blocks(step, [&](Range rows, std::span<const std::byte> bytes) {
-      transpose_block({.src = bytes.data(),
-                       .rows = rows.size(),
-                       .columns = stored_rows,
-                       .element_bytes = element,
-                       .dst = whole.data(),
-                       .dst_columns = step.source->rows(),
-                       .first_column = rows.begin});
-    });
-    const std::size_t row_bytes = static_cast<std::size_t>(step.source->rows()) * element;
-    const auto rows = std::max<std::int64_t>(1, kBlockBytes / static_cast<std::int64_t>(row_bytes));
+    const auto whole = std::make_unique_for_overwrite<std::byte[]>(step.bytes());
+    read(step, {0, step.source->rows()}, whole.get());
+    const std::int64_t row_bytes = step.source->rows() * static_cast<std::int64_t>(element);
+    const std::int64_t rows = rows_per_block(row_bytes);
     for (std::int64_t begin = 0; begin < stored_rows; begin += rows) {
       const std::int64_t count = std::min(rows, stored_rows - begin);
-      const auto bytes = std::span<const std::byte>(whole).subspan(
-          static_cast<std::size_t>(begin) * row_bytes, static_cast<std::size_t>(count) * row_bytes);
-      writer_.write_rows(index, begin, bytes);
-      progress_.add(bytes.size());
+      const auto bytes = static_cast<std::size_t>(count * row_bytes);
+      grow(block_, bytes);
+      transpose_block({.src = whole.get(),
+                       .rows = step.source->rows(),
+                       .src_columns = stored_rows,
+                       .first_column = begin,
+                       .columns = count,
+                       .element_bytes = element,
+                       .dst = block_.data()});
+      write(index, begin, std::span(block_).first(bytes));
     }
   }
 
@@ -200,7 +203,7 @@ class Worker {
   ModelWriter& writer_;
   Progress& progress_;
   std::vector<std::byte> block_;
-  std::vector<std::byte> split_;
+  std::vector<std::byte> pairs_;
 };
 
 void copy_tensors(const TensorSource& source, const std::vector<Step>& steps, ModelWriter& writer,

@@ -156,6 +156,7 @@ ModelWriter::Impl::Impl(const std::filesystem::path& out, ModelContents contents
   } catch (const Error& error) {
     output.fail(error.what(), 0, bytes);
   }
+  output.allocate();
 }
 
 void ModelWriter::Impl::add_entry(Hdf5Writer& writer, const std::string& name,
@@ -275,7 +276,7 @@ std::string ModelWriter::finish() {
   for (const auto& [name, content] : impl_->contents.tokenizer) {
     tokenizer[name] = sha256_hex(content);
   }
-  const std::string print = fingerprint(impl_->config_text, tokenizer, impl_->tensors);
+  std::string print = fingerprint(impl_->config_text, tokenizer, impl_->tensors);
   try {
     impl_->store_digests(print);
   } catch (const Error& error) {

@@ -40,9 +40,9 @@ struct ModelContents {
 // are written.
 class ModelWriter {
  public:
-  // Lays out the whole file. Errors: ConfigError (output exists and `overwrite` is off, output
-  // cannot be created, contents that the format cannot hold), Error (not enough space: says how
-  // much is wanted and free).
+  // Lays out the whole file and takes its place on the disk. Errors: ConfigError (output exists and
+  // `overwrite` is off, output cannot be created, contents that the format cannot hold), Error (not
+  // enough space: says how much is wanted and free).
   ModelWriter(const std::filesystem::path& out, ModelContents contents, bool overwrite = false);
   ~ModelWriter();
   ModelWriter(ModelWriter&&) noexcept;
@@ -56,7 +56,8 @@ class ModelWriter {
 
   // The next whole rows of tensor `index`: the rows of one tensor come in ascending order, each
   // once, by one thread at a time (SHA-256 wants them so); different tensors by different threads
-  // at the same time. Any number of rows a call; a MiB or more is efficient.
+  // at the same time. Any number of rows a call; half a MiB is efficient, which stays in a core's
+  // cache for the digests.
   // Errors: Error (out of order, not whole rows, disk full: says how much was wanted and free).
   void write_rows(std::size_t index, std::int64_t first_row, std::span<const std::byte> rows);
 

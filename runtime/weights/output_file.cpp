@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -92,6 +93,20 @@ void OutputFile::require_space(std::uint64_t bytes) const {
     throw Error(fmt::format("{}: not enough space: {} wanted, {} free in {}", target_.string(),
                             in_units(bytes), in_units(*free), folder_of(target_).string()));
   }
+}
+
+void OutputFile::allocate() const {
+#ifdef FALLOC_FL_KEEP_SIZE
+  struct stat status {};
+  if (::fstat(file_.get(), &status) != 0 || status.st_size == 0) {
+    return;
+  }
+  // Elsewhere than on a full disk a refusal means a file system that cannot; then writing finds
+  // them.
+  if (::fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, 0, status.st_size) != 0 && errno == ENOSPC) {
+    fail("cannot be laid out", ENOSPC, static_cast<std::uint64_t>(status.st_size));
+  }
+#endif
 }
 
 void OutputFile::fail(const std::string& what, int error, std::uint64_t wanted_bytes) const {

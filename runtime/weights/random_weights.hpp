@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/fill_random.hpp"
 #include "runtime/weights/weight_source.hpp"
 
 namespace tutti {

@@ -7,18 +7,18 @@
 
 namespace tutti {
 
-// A block of rows and the matrix that takes it as columns, both dense.
+// Columns of a matrix, to become the rows of another. Both are dense.
 struct TransposeBlock {
-  const std::byte* src = nullptr;  // [rows, columns]
+  const std::byte* src = nullptr;  // [rows, src_columns]
   std::int64_t rows = 0;
+  std::int64_t src_columns = 0;
+  std::int64_t first_column = 0;
   std::int64_t columns = 0;
   std::size_t element_bytes = 0;  // 2 or 4
-  std::byte* dst = nullptr;       // [columns, dst_columns]
-  std::int64_t dst_columns = 0;
-  std::int64_t first_column = 0;  // of dst, for row 0 of src
+  std::byte* dst = nullptr;       // [columns, rows]
 };
 
-// dst[c, first_column + r] = src[r, c].
+// dst[c, r] = src[r, first_column + c]. Quick where dst fits into the second-level cache.
 void transpose_block(const TransposeBlock& block);
 
 // For each head of `head_rows` rows (d, even): dst row j*(d/2)+i = src row 2*i+j, j in {0, 1}, so

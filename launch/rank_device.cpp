@@ -1,0 +1,67 @@
+#include "launch/rank_device.hpp"
+
+#include <fmt/format.h>
+
+#include "kernels/error.hpp"
+#include "launch/together.hpp"
+#include "runtime/comm/mpi_communicator.hpp"
+
+namespace tutti {
+namespace {
+
+// Not collective. Where GPUs are not wanted, the library is not even looked for.
+RankGpus look_around(DeviceWish wish, const MpiSession& mpi, std::optional<CudaLibrary>& library) {
+  RankGpus own{.host = mpi.host(),
+               .node = mpi.node_of_rank()[static_cast<std::size_t>(mpi.rank())],
+               .gpus = {},
+               .why_none = "--device host"};
+  if (wish == DeviceWish::host) {
+    return own;
+  }
+  try {
+    library.emplace(CudaLibrary::open());
+    own.gpus = library->gpus();
+    own.why_none = "CUDA_VISIBLE_DEVICES or the launcher hides all";
+  } catch (const DeviceError& error) {
+    own.why_none = error.what();
+  }
+  return own;
+}
+
+std::vector<RankGpus> gather_gpus(ControlPlane& control, const RankGpus& own) {
+  const std::string text = to_text(own);
+  std::vector<RankGpus> ranks;
+  for (const auto& bytes : control.all_gather(std::as_bytes(std::span(text)))) {
+    ranks.push_back(
+        rank_gpus_from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  }
+  return ranks;
+}
+
+}  // namespace
+
+RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGrid& grid,
+                            ControlPlane& control, int threads) {
+  std::optional<CudaLibrary> library;
+  const std::vector<RankGpus> ranks = gather_gpus(control, look_around(wish, mpi, library));
+  DeviceChoice choice;
+  alike([&] { choice = choose_devices(wish, ranks); });
+  RankDevice own;
+  own.warning = choice.warning;
+  if (!choice.on_gpus) {
+    own.device = make_host_device(threads);
+    own.communicator = std::make_unique<MpiCommunicator>(split_tensor_group(mpi.world(), grid));
+    own.backend =
+        mpi.size() > 1 ? fmt::format("host, {}", own.communicator->name()) : std::string("host");
+    return own;
+  }
+  together(control, mpi.host(), [&] {
+    own.device = library->make_device(choice.ordinals[static_cast<std::size_t>(mpi.rank())]);
+  });
+  // TODO nccl
+  own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
+                               : own.device->name();
+  return own;
+}
+
+}  // namespace tutti

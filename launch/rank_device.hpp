@@ -1,0 +1,27 @@
+// The device of this rank and the communicator of its group there.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "launch/device_choice.hpp"
+#include "runtime/comm/communicator.hpp"
+#include "runtime/comm/mpi_session.hpp"
+#include "runtime/comm/rank_grid.hpp"
+
+namespace tutti {
+
+struct RankDevice {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Communicator> communicator;  // ends before the device
+  std::string backend;                         // "host, mpi", "NVIDIA H100, nccl symmetric"
+  std::string warning;                         // for the root to say, or empty
+};
+
+// Collective. Agrees on a device for each rank, opens it and builds the group's communicator, which
+// tests itself. Errors: AgreedFailure.
+RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGrid& grid,
+                            ControlPlane& control, int threads);
+
+}  // namespace tutti

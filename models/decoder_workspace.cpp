@@ -1,0 +1,87 @@
+#include "models/decoder_workspace.hpp"
+
+#include <algorithm>
+
+#include "kernels/gemm.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr const char* kName = "the workspace";
+
+std::int64_t scratch_floats(Device& device, const DecoderSpec& spec, const RankShare& share) {
+  if (device.place() != Place::host) {
+    return 0;
+  }
+  std::size_t bytes = 0;
+  for (const std::int64_t in :
+       {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size()}) {
+    bytes = std::max(bytes, gemm_scratch_bytes(in, device.exec().threads));
+  }
+  return static_cast<std::int64_t>(bytes / sizeof(float)) + 1;
+}
+
+Tensor shared_tensor(Device& device, Communicator& group, DType dtype, std::int64_t rows,
+                     std::int64_t columns) {
+  const std::size_t bytes = static_cast<std::size_t>(rows * columns) * size_of(dtype);
+  return Tensor(group.allocate_shared(device, bytes, kName), device.place(), dtype,
+                {rows, columns});
+}
+
+}  // namespace
+
+DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const DecoderSpec& spec,
+                                   const RankShare& share, const ModelLimits& limits, DType dtype) {
+  const std::int64_t tokens = limits.max_step_tokens;
+  const std::int64_t wanted = limits.max_logit_rows;
+  const std::int64_t q_columns = share.q_heads.size() * spec.head_dim;
+  const std::int64_t kv_columns = share.kv_heads.size() * spec.head_dim;
+  const bool on_device = device.place() != Place::host;
+  const std::int64_t slots = on_device ? wanted : 0;
+  const auto make = [&](DType type, std::int64_t rows, std::int64_t columns) {
+    return Tensor(device, type, {rows, columns}, kName);
+  };
+  residual = make(DType::f32, tokens, spec.hidden);
+  x = shared_tensor(device, group, dtype, tokens, spec.hidden);
+  qkv = make(dtype, tokens, q_columns + 2 * kv_columns);
+  mix = make(dtype, tokens, q_columns);
+  gate_up = make(dtype, tokens, 2 * share.ffn.size());
+  gated = make(dtype, tokens, share.ffn.size());
+  last = make(dtype, wanted, spec.hidden);
+  local_logits = make(DType::f32, wanted, share.vocabulary.size());
+  logits = make(DType::f32, on_device || group.rank() == 0 ? wanted : 0, spec.vocabulary);
+  scratch = make(DType::f32, 1, scratch_floats(device, spec, share));
+  ids = Tensor(device, DType::i32, {slots}, kName);
+  last_ids = Tensor(device, DType::i32, {slots}, kName);
+  seen = make(DType::i32, slots, (spec.vocabulary + 31) / 32);
+  for (const Tensor* tensor : {&last_ids, &seen}) {
+    if (tensor->bytes() > 0) {
+      device.fill_zero(tensor->view().data, tensor->bytes());
+    }
+  }
+}
+
+std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& share,
+                                      const ModelLimits& limits, DType dtype) {
+  const std::int64_t tokens = limits.max_step_tokens;
+  const std::int64_t wanted = limits.max_logit_rows;
+  const std::int64_t heads = 2 * (share.q_heads.size() + share.kv_heads.size());  // qkv and mix
+  const std::int64_t activations =
+      tokens * (spec.hidden + heads * spec.head_dim + 3 * share.ffn.size()) + wanted * spec.hidden;
+  const std::int64_t words = tokens * spec.hidden +
+                             wanted * (share.vocabulary.size() + spec.vocabulary) +
+                             wanted * (2 + (spec.vocabulary + 31) / 32);
+  return static_cast<std::uint64_t>(activations) * size_of(dtype) +
+         static_cast<std::uint64_t>(words) * 4;
+}
+
+std::size_t DecoderWorkspace::bytes() const {
+  std::size_t sum = 0;
+  for (const Tensor* tensor : {&residual, &x, &qkv, &mix, &gate_up, &gated, &last, &local_logits,
+                               &logits, &scratch, &ids, &last_ids, &seen}) {
+    sum += tensor->bytes();
+  }
+  return sum;
+}
+
+}  // namespace tutti

@@ -1,0 +1,121 @@
+#include "runtime/engine/step_sampler.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "kernels/error.hpp"
+#include "kernels/sample_rows.hpp"
+
+namespace tutti {
+namespace {
+
+std::vector<std::int32_t> seen_words(const std::vector<TokenId>& ids, std::int64_t vocabulary) {
+  std::vector<std::uint32_t> words(static_cast<std::size_t>((vocabulary + 31) / 32));
+  for (const TokenId id : ids) {
+    words[static_cast<std::size_t>(id) / 32] |= std::uint32_t{1} << (id % 32);
+  }
+  return {words.begin(), words.end()};
+}
+
+}  // namespace
+
+StepSampler::StepSampler(Model& model) : model_(model) {
+  for (std::int32_t slot = model.max_logit_rows(); slot > 0; --slot) {
+    free_slots_.push_back(slot - 1);
+  }
+  if (model.samples()) {
+    ids_ = model.device().allocate_staging(sizeof(TokenId) * free_slots_.size(), "sampled ids");
+    row_ = model.device().allocate_staging(
+        sizeof(float) * static_cast<std::size_t>(model.vocabulary()), "a row of logits");
+  }
+}
+
+bool StepSampler::draws_here(const Sequence& sequence) const {
+  return !model_.samples() || sequence.request.options.logprobs.has_value();
+}
+
+void StepSampler::admit(Sequence& sequence, StepPlan& plan) {
+  if (sequence.slot >= 0) {
+    return;
+  }
+  sequence.slot = free_slots_.back();
+  free_slots_.pop_back();
+  if (!draws_here(sequence) && sequence.request.options.repetition_penalty != 1) {
+    const std::vector<std::int32_t> words = seen_words(sequence.tokens, model_.vocabulary());
+    plan.seen_slots.push_back(sequence.slot);
+    plan.seen_words.insert(plan.seen_words.end(), words.begin(), words.end());
+  }
+}
+
+void StepSampler::release(const Sequence& sequence) {
+  if (sequence.slot >= 0) {
+    free_slots_.push_back(sequence.slot);
+  }
+}
+
+std::int32_t StepSampler::source_of(const Sequence& sequence, int position) const {
+  const bool drawn = sequence.new_tokens() > 0 && position + 1 == std::ssize(sequence.tokens);
+  return drawn && !draws_here(sequence) ? sequence.slot : -1;
+}
+
+void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
+  if (!model_.samples()) {
+    return;
+  }
+  const SamplingOptions& options = sequence.request.options;
+  const SampleRowRule rule{.seed = options.seed,
+                           .request = sequence.request.id,
+                           .position = sequence.tokens.size(),
+                           .temperature = static_cast<float>(options.temperature),
+                           .top_p = static_cast<float>(options.top_p),
+                           .min_p = static_cast<float>(options.min_p),
+                           .repetition_penalty = static_cast<float>(options.repetition_penalty),
+                           .top_k = options.top_k,
+                           .slot = draws_here(sequence) ? -1 : sequence.slot};
+  std::array<std::int32_t, kSampleRuleWords> words;
+  std::memcpy(words.data(), &rule, sizeof rule);
+  plan.rules.insert(plan.rules.end(), words.begin(), words.end());
+}
+
+std::vector<SampledToken> StepSampler::draw(const StepOutput& output,
+                                            const std::vector<Sequence*>& rows) {
+  Device& device = model_.device();
+  if (model_.samples() && !rows.empty()) {
+    device.copy_out(ids_.data(), output.ids.data, sizeof(TokenId) * rows.size());
+  }
+  device.synchronize();
+  std::vector<SampledToken> tokens;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (draws_here(*rows[i])) {
+      tokens.push_back(draw_here(output.logits, static_cast<std::int64_t>(i), *rows[i]));
+      continue;
+    }
+    TokenId id = 0;
+    std::memcpy(&id, ids_.data() + sizeof id * i, sizeof id);
+    if (id < 0) {
+      throw Error(fmt::format(
+          "request {}, token {}: a logit is NaN or infinite; the model's weights or a device are "
+          "broken",
+          rows[i]->request.id, rows[i]->tokens.size()));
+    }
+    tokens.push_back({.id = id});
+  }
+  return tokens;
+}
+
+SampledToken StepSampler::draw_here(const TensorView& logits, std::int64_t row,
+                                    const Sequence& sequence) {
+  TensorView own(logits.row<float>(row), DType::f32, logits.place, {logits.shape[1]});
+  if (model_.samples()) {
+    model_.device().copy_out(row_.data(), own.data, own.bytes());
+    model_.device().synchronize();
+    own.data = row_.data();
+    own.place = Place::host;
+  }
+  Exec host;
+  host.threads = model_.device().exec().threads;
+  return sample_token(host, own, sequence.request, sequence.tokens);
+}
+
+}  // namespace tutti
