@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/host_library.hpp"
+#include "launch/device_ceilings.hpp"
 #include "launch/together.hpp"
 
 namespace tutti {
@@ -23,6 +24,15 @@ std::uint64_t sum(const std::uint64_t* data, std::size_t count) {
     total += data[i];
   }
   return total;
+}
+
+double library_gemm_seconds(Session& session, std::int64_t tokens, std::int64_t in,
+                            std::int64_t out) {
+  Device& device = session.device();
+  return device.place() == Place::host
+             ? host_library_gemm_seconds(tokens, in, out, session.threads(), kGemmRepeats)
+             : device_gemm_seconds(device, session.cache().layout().dtype, tokens, in, out,
+                                   kGemmRepeats);
 }
 
 }  // namespace
@@ -64,11 +74,13 @@ double read_bandwidth(int threads, std::size_t bytes) {
 }
 
 double read_bandwidth_of_all(Session& session) {
+  const bool host = session.device().place() == Place::host;
   const std::size_t bytes = kBytesOfNode / static_cast<std::size_t>(session.plan().ranks());
   session.control().barrier();
   double total = 0;
   for (const double one :
-       gather(session.control(), read_bandwidth(session.exec().threads, bytes))) {
+       gather(session.control(), host ? read_bandwidth(session.threads(), bytes)
+                                      : device_read_bandwidth(session.device()))) {
     total += one;
   }
   return total;
@@ -96,8 +108,7 @@ GemmCeiling library_gemm_of_all(Session& session, std::int64_t tokens) {
     }
     const double times =
         static_cast<double>(shape.layers) * static_cast<double>(tokens) / static_cast<double>(step);
-    mine.seconds +=
-        times * host_library_gemm_seconds(step, in, out, session.exec().threads, kGemmRepeats);
+    mine.seconds += times * library_gemm_seconds(session, step, in, out);
     mine.flops += 2.0 * static_cast<double>(shape.layers) * static_cast<double>(tokens) *
                   static_cast<double>(out) * static_cast<double>(in);
   }

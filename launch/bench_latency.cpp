@@ -1,6 +1,8 @@
 #include "launch/bench_latency.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_ceilings.hpp"
@@ -31,15 +33,50 @@ Request random_request(std::uint64_t id, std::int64_t vocabulary, const LatencyO
   return request;
 }
 
-// Arrival of each token of one answer, in seconds since it was asked for.
-std::vector<double> time_answer(Engine& engine, const Request& request) {
-  std::vector<double> times;
+// When each token of each request arrived, in seconds since the start.
+struct Arrivals {
+  std::map<std::uint64_t, std::vector<double>> times;
+  std::vector<TokenId> tokens;  // of the first request
+  double end = 0;
+
+  // When the last request got its first token.
+  double all_begun() const {
+    double latest = 0;
+    for (const auto& [id, own] : times) {
+      latest = std::max(latest, own.front());
+    }
+    return latest;
+  }
+};
+
+Arrivals time_batch(Engine& engine, const std::vector<Request>& requests) {
+  Arrivals arrivals;
   const auto start = Clock::now();
-  engine.submit(request);
-  engine.run_until_idle([&](const TokenEvent&) {
-    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  for (const Request& request : requests) {
+    engine.submit(request);
+  }
+  engine.run_until_idle([&](const TokenEvent& event) {
+    arrivals.end = std::chrono::duration<double>(Clock::now() - start).count();
+    arrivals.times[event.request].push_back(arrivals.end);
+    if (event.request == requests.front().id) {
+      arrivals.tokens.push_back(event.token);
+    }
   });
-  return times;
+  return arrivals;
+}
+
+// Adds the gaps between tokens once all requests have begun; returns how many there are.
+std::size_t add_gaps(const Arrivals& arrivals, std::vector<double>& gaps) {
+  const double begun = arrivals.all_begun();
+  const std::size_t before = gaps.size();
+  for (const auto& [id, own] : arrivals.times) {
+    for (std::size_t i = 1; i < own.size(); ++i) {
+      if (own[i] > begun) {
+        gaps.push_back(own[i] - own[i - 1]);
+      }
+    }
+  }
+  return gaps.size() - before;
 }
 
 void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t vocabulary,
@@ -47,23 +84,32 @@ void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t
   std::vector<double> first;
   std::vector<double> between;
   std::vector<double> speeds;
+  std::vector<double> whole;
+  std::uint64_t id = 0;
   for (int repeat = 0; repeat <= options.repeats; ++repeat) {
-    const std::vector<double> times = time_answer(
-        engine, random_request(static_cast<std::uint64_t>(repeat), vocabulary, options));
+    std::vector<Request> requests;
+    for (int i = 0; i < options.batch; ++i) {
+      requests.push_back(random_request(id++, vocabulary, options));
+    }
+    const Arrivals arrivals = time_batch(engine, requests);
     if (repeat == 0) {
-      continue;  // warms caches and threads
+      continue;  // warms caches and threads, records graphs
     }
-    first.push_back(times.front());
-    for (std::size_t i = 1; i < times.size(); ++i) {
-      between.push_back(times[i] - times[i - 1]);
+    if (repeat == 1) {
+      result.tokens = arrivals.tokens;
     }
-    if (times.size() > 1) {
-      speeds.push_back(static_cast<double>(times.size() - 1) / (times.back() - times.front()));
+    const double begun = arrivals.all_begun();
+    first.push_back(begun);
+    const std::size_t gaps = add_gaps(arrivals, between);
+    if (arrivals.end > begun) {
+      speeds.push_back(static_cast<double>(gaps) / (arrivals.end - begun));
     }
+    whole.push_back(options.batch * options.new_tokens / arrivals.end);
   }
   result.first_token = summarize(first);
   result.between_tokens = summarize(between);
   result.decode_speed = summarize(speeds);
+  result.whole_speed = summarize(whole);
 }
 
 // Every matrix is read once for a token; of an embedding table that is not the head too, one row.
@@ -93,16 +139,18 @@ double kv_read(Session& session, double context) {
 }  // namespace
 
 LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
-  session.load(options.prompt_tokens + options.new_tokens, 1);
+  session.load(
+      static_cast<std::int64_t>(options.batch) * (options.prompt_tokens + options.new_tokens),
+      options.batch);
   LatencyResult result;
   session.serve(
       [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
   result.ranks = session.gather_facts();  // before the ceilings take memory of their own
   const GemmCeiling gemm = library_gemm_of_all(session, options.prompt_tokens);
-  result.prompt_flops = gemm.flops;
-  result.library_seconds = gemm.seconds;
+  result.prompt_flops = options.batch * gemm.flops;
+  result.library_seconds = options.batch * gemm.seconds;
   result.read_bandwidth = read_bandwidth_of_all(session);
-  result.weight_bytes_per_token = weights_read(session, result.ranks);
+  result.weight_bytes_per_token = weights_read(session, result.ranks) / options.batch;
   result.kv_bytes_per_token = kv_read(session, options.prompt_tokens + options.new_tokens / 2.0);
   return result;
 }

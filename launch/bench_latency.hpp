@@ -1,4 +1,4 @@
-// tutti bench latency: one request at a time, how long it takes and why.
+// tutti bench latency: one request, or a batch that starts at once, how long it takes and why.
 #pragma once
 
 #include "launch/session.hpp"
@@ -8,6 +8,7 @@ namespace tutti {
 
 struct LatencyOptions {
   SessionOptions session;
+  int batch = 1;  // requests that start together
   int prompt_tokens = 128;
   int new_tokens = 128;
   int repeats = 5;
@@ -16,9 +17,11 @@ struct LatencyOptions {
 };
 
 struct LatencyResult {
-  Summary first_token;                // seconds
-  Summary between_tokens;             // seconds per output token after the first, over all repeats
-  Summary decode_speed;               // tokens per second, one value per repeat
+  Summary first_token;     // seconds until every request has its first token, one per repeat
+  Summary between_tokens;  // seconds from one token of a request to its next, over all repeats
+  Summary decode_speed;    // tokens per second of all requests once all have begun, one per repeat
+  Summary whole_speed;     // tokens per second from the start to the end, one per repeat
+  std::vector<TokenId> tokens;        // of the first request of the first measured repeat
   double weight_bytes_per_token = 0;  // read by all ranks
   double kv_bytes_per_token = 0;      // read by all ranks, in the middle of the answer
   double read_bandwidth = 0;          // bytes per second of all ranks together

@@ -29,6 +29,8 @@ std::string decode_rows(const LatencyResult& result) {
   std::string text;
   text += fmt::format("decode          {:.2f} tok/s, spread {:.1f} %\n", result.decode_speed.mean,
                       100 * result.decode_speed.spread());
+  text += fmt::format("with the prompt {:.2f} tok/s, spread {:.1f} %\n", result.whole_speed.mean,
+                      100 * result.whole_speed.spread());
   text += fmt::format("per token       {:.2f} ms mean, {:.2f} ms p50, {:.2f} ms p99\n",
                       1e3 * result.between_tokens.mean, 1e3 * result.between_tokens.p50,
                       1e3 * result.between_tokens.p99);
@@ -60,8 +62,10 @@ std::string latency_text(const LoadedFacts& facts, const LatencyOptions& options
   const double prompt_speed = per_second(result.prompt_flops, result.first_token.mean);
   const double library_speed = per_second(result.prompt_flops, result.library_seconds);
   std::string text = identity_banner(facts);
-  text += fmt::format("run      {} prompt tokens, {} new tokens, {} repeats after one, seed {}\n\n",
-                      options.prompt_tokens, options.new_tokens, options.repeats, options.seed);
+  text += fmt::format(
+      "run      {} request{}, {} prompt tokens, {} new tokens, {} repeats after one, seed {}\n\n",
+      options.batch, options.batch == 1 ? "" : "s", options.prompt_tokens, options.new_tokens,
+      options.repeats, options.seed);
   text += fmt::format("load            {} in {}, {:.2f} GB/s\n", human_bytes(facts.load_bytes),
                       human_duration(facts.load_seconds),
                       per_second(static_cast<double>(facts.load_bytes), facts.load_seconds) / 1e9);
@@ -70,8 +74,8 @@ std::string latency_text(const LoadedFacts& facts, const LatencyOptions& options
   text += fmt::format(
       "prompt          {:.1f} tok/s, {:.1f} GFLOP/s of {:.1f} GFLOP/s by the "
       "library: {:.1f} %\n",
-      per_second(options.prompt_tokens, result.first_token.mean), prompt_speed / 1e9,
-      library_speed / 1e9, percent(prompt_speed, library_speed));
+      per_second(options.batch * options.prompt_tokens, result.first_token.mean),
+      prompt_speed / 1e9, library_speed / 1e9, percent(prompt_speed, library_speed));
   return text + decode_rows(result) + memory_rows(result);
 }
 
@@ -90,16 +94,20 @@ json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
       {"nodes", facts.nodes},
       {"backend", facts.backend},
       {"imbalance", facts.imbalance},
+      {"batch", options.batch},
       {"prompt_tokens", options.prompt_tokens},
       {"new_tokens", options.new_tokens},
       {"repeats", options.repeats},
       {"seed", options.seed},
       {"load", {{"bytes", facts.load_bytes}, {"seconds", facts.load_seconds}}},
       {"first_token_seconds", summary_json(result.first_token)},
-      {"prompt_tokens_per_second", per_second(options.prompt_tokens, result.first_token.mean)},
+      {"prompt_tokens_per_second",
+       per_second(options.batch * options.prompt_tokens, result.first_token.mean)},
       {"prompt_flop_per_second", prompt_speed},
       {"library_flop_per_second", per_second(result.prompt_flops, result.library_seconds)},
       {"decode_tokens_per_second", summary_json(result.decode_speed)},
+      {"tokens_per_second", summary_json(result.whole_speed)},
+      {"tokens", result.tokens},
       {"seconds_per_token", summary_json(result.between_tokens)},
       {"weight_bytes_per_token", result.weight_bytes_per_token},
       {"kv_bytes_per_token", result.kv_bytes_per_token},

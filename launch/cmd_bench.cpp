@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_latency.hpp"
+#include "launch/bench_load.hpp"
 #include "launch/commands.hpp"
 #include "launch/output.hpp"
 #include "launch/suggest.hpp"
@@ -12,23 +13,28 @@ namespace tutti {
 namespace {
 
 const std::vector<std::string>& kinds() {
-  static const std::vector<std::string> known = {"latency"};
+  static const std::vector<std::string> known = {"latency", "load"};
   return known;
 }
 
 CommandSpec bench_spec() {
   return {
       .name = "bench",
-      .summary = "Measure a model on these ranks (latency)",
+      .summary = "Measure a model on these ranks (latency, load)",
       .synopsis = "KIND MODEL.h5 [options]",
       .text =
-          "KIND is latency: one request at a time with random prompt tokens. Load time, "
+          "KIND is latency: one request, or --batch of them together, with random prompt tokens. "
+          "Load time, "
           "time to the first\ntoken and time per token, against the read bandwidth and "
           "the library's matrix product\nmeasured in the same run, and the memory of each "
           "rank.",
       .groups = {{.title = "Benchmark",
                   .options =
                       {
+                          {.name = "batch",
+                           .value = "N",
+                           .help = "Requests that start together",
+                           .fallback = "1"},
                           {.name = "prompt-tokens",
                            .value = "N",
                            .help = "Tokens of the prompt",
@@ -55,6 +61,7 @@ LatencyOptions latency_options(const ParsedOptions& parsed) {
   constexpr std::int64_t kMostTokens = 1 << 20;
   LatencyOptions options;
   options.session = session_options(parsed);
+  options.batch = static_cast<int>(parsed.integer("batch", 1, ModelLimits{}.max_logit_rows));
   options.prompt_tokens = static_cast<int>(parsed.integer("prompt-tokens", 1, kMostTokens));
   options.new_tokens = static_cast<int>(parsed.integer("new-tokens", 2, kMostTokens));
   options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
@@ -86,10 +93,30 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
   return ExitCode::fine;
 }
 
+ExitCode run_load(const MpiSession& mpi, const ParsedOptions& parsed) {
+  LoadOptions options{.session = session_options(parsed),
+                      .repeats = static_cast<int>(parsed.integer("repeats", 1, 1000)),
+                      .json = parsed.flag("json")};
+  if (options.session.random_weights) {
+    throw UsageError("bench load reads a model file: --random-weights has none");
+  }
+  options.session.messages.quiet = true;  // each load would say the same
+  Session session(mpi, options.session);
+  const LoadResult result = measure_load(session, options);
+  session.on_root([&] {
+    write_result(options.json ? load_json(session.facts(), options, result).dump(2) + "\n"
+                              : load_text(session.facts(), options, result));
+  });
+  return ExitCode::fine;
+}
+
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const std::string& kind = parsed.text("KIND");
   if (kind == "latency") {
     return run_latency(mpi, parsed);
+  }
+  if (kind == "load") {
+    return run_load(mpi, parsed);
   }
   const std::string meant = nearest(kind, kinds());
   throw UsageError(fmt::format("'{}' is no benchmark{}: known are {}", kind,

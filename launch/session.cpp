@@ -136,6 +136,8 @@ std::uint64_t Session::budget() const {
 }
 
 void Session::load(std::int64_t kv_tokens, int sequences) {
+  cache_.reset();  // an earlier load makes room
+  model_.reset();
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t page = KvLayout{}.page_size;
   const std::int64_t rounded = kv_tokens + page * sequences;  // a page may be begun for each

@@ -15,24 +15,35 @@ namespace {
   throw CommError(fmt::format("{}: wants {}, found {}", describe(call), wanted, found));
 }
 
-void check_host_matrix(const CollectiveCall& call, std::string_view name, const TensorView& view) {
-  if (view.place != Place::host || view.dtype != DType::f32) {
-    refuse(call, fmt::format("{} in f32 on the host", name),
-           describe(view) + (view.place == Place::host ? "" : " on a device"));
+std::string_view word_for(Place place) {
+  return place == Place::host ? "the host" : "a device";
+}
+
+void check_place(const CollectiveCall& call, std::string_view name, const TensorView& view,
+                 bool narrow_too) {
+  const bool typed = view.dtype == DType::f32 ||
+                     (narrow_too && (view.dtype == DType::f16 || view.dtype == DType::bf16));
+  if (view.place != call.place || !typed) {
+    refuse(call,
+           fmt::format("{} in f32{} on {}", name, narrow_too ? ", f16 or bf16" : "",
+                       word_for(call.place)),
+           describe(view) +
+               (view.place == call.place ? "" : fmt::format(" on {}", word_for(view.place))));
   }
 }
 
 void check_matrix(const CollectiveCall& call, std::string_view name, const TensorView& view,
                   std::int64_t rows, std::int64_t columns) {
-  check_host_matrix(call, name, view);
+  check_place(call, name, view, false);
   if (view.dims != 2 || view.shape[0] != rows || view.shape[1] != columns) {
     refuse(call, fmt::format("{} [{}, {}]", name, rows, columns), describe(view));
   }
 }
 
 void check_exec(const CollectiveCall& call, const Exec& exec) {
-  if (exec.place != Place::host) {
-    refuse(call, "an Exec on the host", "one on a device");
+  if (exec.place != call.place) {
+    refuse(call, fmt::format("an Exec on {}", word_for(call.place)),
+           fmt::format("one on {}", word_for(exec.place)));
   }
 }
 
@@ -45,7 +56,7 @@ std::string describe(const CollectiveCall& call) {
 
 void check_all_reduce(const CollectiveCall& call, const Exec& exec, const TensorView& x) {
   check_exec(call, exec);
-  check_host_matrix(call, "x", x);
+  check_place(call, "x", x, call.place != Place::host);
   if (x.rows() > 1 && !x.contiguous()) {
     refuse(call, "dense rows",
            fmt::format("{} with rows {} elements apart", describe(x), x.row_stride));
@@ -55,7 +66,7 @@ void check_all_reduce(const CollectiveCall& call, const Exec& exec, const Tensor
 void check_gather_columns(const CollectiveCall& call, const Exec& exec, const TensorView& local,
                           std::span<const std::int64_t> columns, const TensorView& y, int root) {
   check_exec(call, exec);
-  if (root < 0 || root >= call.size) {
+  if (root != kEveryRank && (root < 0 || root >= call.size)) {
     refuse(call, fmt::format("a root in 0..{}", call.size - 1), std::to_string(root));
   }
   if (columns.size() != static_cast<std::size_t>(call.size)) {
@@ -66,7 +77,7 @@ void check_gather_columns(const CollectiveCall& call, const Exec& exec, const Te
     refuse(call, "column counts of 0 and above", std::to_string(*bad));
   }
   check_matrix(call, "local", local, local.rows(), columns[static_cast<std::size_t>(call.rank)]);
-  if (call.rank == root) {
+  if (root == kEveryRank || call.rank == root) {
     check_matrix(call, "y", y, local.rows(), columns_before(columns, call.size));
   }
 }

@@ -1,4 +1,4 @@
-// What the host communicators check before a collective, and how they name it in errors.
+// What the communicators check before a collective, and how they name it in errors.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,22 @@
 namespace tutti {
 
 struct CollectiveCall {
-  std::string_view path;        // "mpi", "threads"
+  std::string_view path;        // "mpi", "threads", "nccl"
   std::string_view collective;  // "all_reduce_sum"
   std::uint64_t sequence = 0;   // counted from 1 on each communicator, equal on all ranks
   int rank = 0;
   int size = 1;
+  Place place = Place::host;  // where this communicator's tensors lie
 };
+
+// For a gather: not one root, but every rank.
+inline constexpr int kEveryRank = -1;
 
 // "mpi: all_reduce_sum #12 on rank 3 of 4"
 std::string describe(const CollectiveCall& call);
 
-// Both throw CommError where the arguments are not what communicator.hpp asks for.
+// Both throw CommError where the arguments are not what communicator.hpp asks for; root may be
+// kEveryRank.
 void check_all_reduce(const CollectiveCall& call, const Exec& exec, const TensorView& x);
 void check_gather_columns(const CollectiveCall& call, const Exec& exec, const TensorView& local,
                           std::span<const std::int64_t> columns, const TensorView& y, int root);

@@ -7,30 +7,59 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/exec.hpp"
+#include "kernels/rmsnorm.hpp"
+#include "runtime/device/device.hpp"
 
 namespace tutti {
 
-// Tensor collectives. Every call is collective: all ranks of the group, same order, same shapes
-// unless said otherwise; it runs at exec.place, enqueued on exec.stream where that is a device.
-// A group of one does nothing. Errors: CommError, naming the collective and its sequence number.
+// Tensor collectives. Every call is collective unless said otherwise: all ranks of the group, same
+// order, same shapes unless said otherwise; it runs at exec.place, enqueued on exec.stream where
+// that is a device (nothing waits there, and a graph may record it). A group of one does nothing.
+// Errors: CommError, naming the collective and its sequence number.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  // "mpi", "threads", "nccl symmetric", …: what the banner calls this path.
+  // "mpi", "threads", "nccl symmetric", …: what the banner calls this path; says which one is live.
   virtual std::string_view name() const = 0;
 
-  // x [rows, columns] f32, dense: on every rank the sum over the ranks, added in rank order, so
-  // that all ranks hold the same bits whatever the size of the message.
+  // x [rows, columns] f32, on a device also f16 or bf16, dense: on every rank the sum over the
+  // ranks. All ranks hold the same bits. On the host, and on NCCL's small-message path, the sum is
+  // made in f32 in rank order, whatever the size of the message, and rounded once; other device
+  // paths choose their own order, and plain NCCL rounds f16 and bf16 after each addition.
   virtual void all_reduce_sum(const Exec& exec, const TensorView& x) = 0;
 
-  // local [rows, columns[rank]] f32 on each rank; y [rows, sum of columns] f32 on the root only:
-  // the columns of rank 0, then of rank 1, …
+  // residual += sum over the ranks of x;  y = rmsnorm(residual): what joins two sublayers. Types
+  // and shapes as of add_rmsnorm (kernels/rmsnorm.hpp), equal on all ranks, x dense; y may be x. x
+  // holds the sum afterwards, or what it held before. As two operations unless a path fuses them;
+  // fused, the sum reaches the residual in f32, without a rounding to x's type.
+  virtual void all_reduce_add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args);
+
+  // local [rows, columns[rank]] f32 on each rank; y [rows, sum of columns] f32 on every rank: the
+  // columns of rank 0, then of rank 1, …
+  virtual void all_gather_columns(const Exec& exec, const TensorView& local,
+                                  std::span<const std::int64_t> columns, const TensorView& y) = 0;
+  // The same with y on the root only, which costs a host group less traffic. Hosts only.
   virtual void gather_columns(const Exec& exec, const TensorView& local,
                               std::span<const std::int64_t> columns, const TensorView& y,
                               int root) = 0;
+
+  // Collective, same bytes on all ranks. Memory of the device that this group's collectives are
+  // fastest with; x of the calls above may lie in it or elsewhere, at the same offset on all ranks.
+  // It lasts until close() or the group's end, whatever becomes of the owner that is returned.
+  virtual DeviceMemory allocate_shared(Device& device, std::size_t bytes, std::string_view what);
+
+  // Not collective, costs next to nothing: throws CommError where this group is known to have
+  // failed. For loops that wait for the device.
+  virtual void check() {}
+  // Not collective. Says what this rank's host waits for from now on ("decode step 12"), or that it
+  // waits for nothing (""). A group with a watchdog is aborted when that takes too long.
+  virtual void watch(std::string_view stage) { static_cast<void>(stage); }
+
+  // Collective, once, when the device is idle and no graph will be replayed any more: gives back
+  // what the group holds. A group that ends without it tells its peers nothing.
+  virtual void close() {}
 };
 
 // Host bytes: plans, ids, fingerprints. Collective calls in the same order on all ranks, like the

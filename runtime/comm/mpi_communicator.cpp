@@ -87,10 +87,20 @@ void MpiCommunicator::add_by_pieces(const CollectiveCall& call, float* x, std::s
             call);
 }
 
+void MpiCommunicator::all_gather_columns(const Exec& exec, const TensorView& local,
+                                         std::span<const std::int64_t> columns,
+                                         const TensorView& y) {
+  gather(next("all_gather_columns"), exec, local, columns, y, kEveryRank);
+}
+
 void MpiCommunicator::gather_columns(const Exec& exec, const TensorView& local,
                                      std::span<const std::int64_t> columns, const TensorView& y,
                                      int root) {
-  const CollectiveCall call = next("gather_columns");
+  gather(next("gather_columns"), exec, local, columns, y, root);
+}
+
+void MpiCommunicator::gather(const CollectiveCall& call, const Exec& exec, const TensorView& local,
+                             std::span<const std::int64_t> columns, const TensorView& y, int root) {
   check_gather_columns(call, exec, local, columns, y, root);
   if (size() == 1) {
     copy_matrix(local, y);
@@ -104,11 +114,12 @@ void MpiCommunicator::gather_columns(const Exec& exec, const TensorView& local,
     throw CommError(
         fmt::format("{}: wants rows of less than 2^31 elements, found {}", describe(call), width));
   }
+  const bool here = root == kEveryRank || rank() == root;
   const std::int64_t most =
       std::max(std::int64_t{1}, static_cast<std::int64_t>(4 * kSliceElements) / width);
   for (std::int64_t row = 0; row < local.rows(); row += most) {
     const Range rows{row, std::min(row + most, local.rows())};
-    gather_rows(call, local.row_slice(rows), columns, rank() == root ? y.row_slice(rows) : y, root);
+    gather_rows(call, local.row_slice(rows), columns, here ? y.row_slice(rows) : y, root);
   }
 }
 
@@ -117,6 +128,7 @@ void MpiCommunicator::gather_rows(const CollectiveCall& call, const TensorView& 
                                   std::span<const std::int64_t> columns, const TensorView& y,
                                   int root) {
   const std::int64_t rows = local.rows();
+  const bool here = root == kEveryRank || rank() == root;
   for (int r = 0; r < size(); ++r) {
     const auto i = static_cast<std::size_t>(r);
     counts_[i] = static_cast<int>(rows * columns[i]);
@@ -129,14 +141,21 @@ void MpiCommunicator::gather_rows(const CollectiveCall& call, const TensorView& 
     from = packed_.data();
   }
   float* to = static_cast<float*>(y.data);
-  if (rows > 1 && rank() == root) {
+  if (rows > 1 && here) {
     received_.resize(std::max(received_.size(), static_cast<std::size_t>(y.elements())));
     to = received_.data();
   }
-  TUTTI_MPI(MPI_Gatherv(from, static_cast<int>(local.elements()), MPI_FLOAT, to, counts_.data(),
-                        begins_.data(), MPI_FLOAT, root, group_.handle().comm),
-            call);
-  for (int r = 0; r < size() && rows > 1 && rank() == root; ++r) {
+  const int count = static_cast<int>(local.elements());
+  if (root == kEveryRank) {
+    TUTTI_MPI(MPI_Allgatherv(from, count, MPI_FLOAT, to, counts_.data(), begins_.data(), MPI_FLOAT,
+                             group_.handle().comm),
+              call);
+  } else {
+    TUTTI_MPI(MPI_Gatherv(from, count, MPI_FLOAT, to, counts_.data(), begins_.data(), MPI_FLOAT,
+                          root, group_.handle().comm),
+              call);
+  }
+  for (int r = 0; r < size() && rows > 1 && here; ++r) {
     const auto i = static_cast<std::size_t>(r);
     const std::int64_t begin = columns_before(columns, r);
     copy_matrix({to + begins_[i], DType::f32, Place::host, {rows, columns[i]}},

@@ -22,6 +22,8 @@ class MpiCommunicator final : public Communicator {
   std::string_view name() const override { return "mpi"; }
 
   void all_reduce_sum(const Exec& exec, const TensorView& x) override;
+  void all_gather_columns(const Exec& exec, const TensorView& local,
+                          std::span<const std::int64_t> columns, const TensorView& y) override;
   void gather_columns(const Exec& exec, const TensorView& local,
                       std::span<const std::int64_t> columns, const TensorView& y,
                       int root) override;
@@ -30,6 +32,8 @@ class MpiCommunicator final : public Communicator {
   CollectiveCall next(std::string_view collective);
   void gather_and_add(const CollectiveCall& call, float* x, std::size_t count);
   void add_by_pieces(const CollectiveCall& call, float* x, std::size_t count);
+  void gather(const CollectiveCall& call, const Exec& exec, const TensorView& local,
+              std::span<const std::int64_t> columns, const TensorView& y, int root);
   void gather_rows(const CollectiveCall& call, const TensorView& local,
                    std::span<const std::int64_t> columns, const TensorView& y, int root);
 

@@ -36,24 +36,15 @@ class ThreadCommunicator final : public Communicator {
                       [&] { add_my_piece(static_cast<std::size_t>(x.elements())); });
   }
 
+  void all_gather_columns(const Exec& exec, const TensorView& local,
+                          std::span<const std::int64_t> columns, const TensorView& y) override {
+    gather("all_gather_columns", exec, local, columns, y, kEveryRank);
+  }
+
   void gather_columns(const Exec& exec, const TensorView& local,
                       std::span<const std::int64_t> columns, const TensorView& y,
                       int root) override {
-    check_gather_columns(next("gather_columns"), exec, local, columns, y, root);
-    TensorView mine = local;
-    meeting_.exchange(rank_,
-                      {.call = fmt::format("gather_columns #{} of {} rows, [{}] columns to {}",
-                                           sequence_, local.rows(), fmt::join(columns, ", "), root),
-                       .data = &mine,
-                       .bytes = local.bytes()},
-                      [&] {
-                        for (int rank = 0; rank < size() && rank_ == root; ++rank) {
-                          const std::int64_t begin = columns_before(columns, rank);
-                          const std::int64_t end = begin + columns[static_cast<std::size_t>(rank)];
-                          copy_matrix(*static_cast<const TensorView*>(meeting_.offer(rank).data),
-                                      y.column_slice({begin, end}));
-                        }
-                      });
+    gather("gather_columns", exec, local, columns, y, root);
   }
 
  private:
@@ -63,6 +54,26 @@ class ThreadCommunicator final : public Communicator {
             .sequence = ++sequence_,
             .rank = rank_,
             .size = size()};
+  }
+
+  void gather(std::string_view collective, const Exec& exec, const TensorView& local,
+              std::span<const std::int64_t> columns, const TensorView& y, int root) {
+    check_gather_columns(next(collective), exec, local, columns, y, root);
+    TensorView mine = local;
+    meeting_.exchange(rank_,
+                      {.call = fmt::format("{} #{} of {} rows, [{}] columns to {}", collective,
+                                           sequence_, local.rows(), fmt::join(columns, ", "), root),
+                       .data = &mine,
+                       .bytes = local.bytes()},
+                      [&] {
+                        for (int rank = 0; rank < size() && (root == kEveryRank || rank_ == root);
+                             ++rank) {
+                          const std::int64_t begin = columns_before(columns, rank);
+                          const std::int64_t end = begin + columns[static_cast<std::size_t>(rank)];
+                          copy_matrix(*static_cast<const TensorView*>(meeting_.offer(rank).data),
+                                      y.column_slice({begin, end}));
+                        }
+                      });
   }
 
   // Each rank adds one piece and hands it to everyone; the pieces do not overlap.

@@ -116,6 +116,33 @@ TEST(MpiCommunicator, GathersUnevenColumnsOnEachRoot) {
   }
 }
 
+TEST(MpiCommunicator, GathersUnevenColumnsOnEveryRank) {
+  MpiCommunicator comm(test_session().world());
+  for (const std::int64_t scale : {std::int64_t{1}, std::int64_t{40000}}) {
+    std::vector<std::int64_t> columns;
+    for (int rank = 0; rank < comm.size(); ++rank) {
+      columns.push_back(scale * ((rank + 1) % 3));
+    }
+    const std::int64_t width = std::accumulate(columns.begin(), columns.end(), std::int64_t{0});
+    const std::int64_t mine = columns[static_cast<std::size_t>(comm.rank())];
+    for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{60}}) {
+      Values local = random_values(static_cast<std::size_t>(rows * mine), comm.rank(), 5);
+      Values result(static_cast<std::size_t>(rows * width));
+      comm.all_gather_columns({}, matrix(local, rows, mine), columns, matrix(result, rows, width));
+      Values wanted(result.size());
+      std::int64_t begin = 0;
+      for (int rank = 0; rank < comm.size(); ++rank) {
+        const std::int64_t count = columns[static_cast<std::size_t>(rank)];
+        Values theirs = random_values(static_cast<std::size_t>(rows * count), rank, 5);
+        copy_matrix(matrix(theirs, rows, count),
+                    matrix(wanted, rows, width).column_slice({begin, begin + count}));
+        begin += count;
+      }
+      EXPECT_TRUE(same_bits(result, wanted)) << rows << " rows, scale " << scale;
+    }
+  }
+}
+
 TEST(MpiCommunicator, ErrorsNameTheCollectiveAndItsNumber) {
   MpiCommunicator comm(test_session().world());
   Values x(8);

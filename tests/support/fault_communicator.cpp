@@ -13,6 +13,18 @@ void FaultCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {
   inner_.all_reduce_sum(exec, x);
 }
 
+void FaultCommunicator::all_reduce_add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) {
+  count("all_reduce_add_rmsnorm");
+  inner_.all_reduce_add_rmsnorm(exec, args);
+}
+
+void FaultCommunicator::all_gather_columns(const Exec& exec, const TensorView& local,
+                                           std::span<const std::int64_t> columns,
+                                           const TensorView& y) {
+  count("all_gather_columns");
+  inner_.all_gather_columns(exec, local, columns, y);
+}
+
 void FaultCommunicator::gather_columns(const Exec& exec, const TensorView& local,
                                        std::span<const std::int64_t> columns, const TensorView& y,
                                        int root) {

@@ -26,9 +26,18 @@ class FaultCommunicator final : public Communicator {
   std::uint64_t calls() const { return calls_; }
 
   void all_reduce_sum(const Exec& exec, const TensorView& x) override;
+  void all_reduce_add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) override;
+  void all_gather_columns(const Exec& exec, const TensorView& local,
+                          std::span<const std::int64_t> columns, const TensorView& y) override;
   void gather_columns(const Exec& exec, const TensorView& local,
                       std::span<const std::int64_t> columns, const TensorView& y,
                       int root) override;
+  DeviceMemory allocate_shared(Device& device, std::size_t bytes, std::string_view what) override {
+    return inner_.allocate_shared(device, bytes, what);
+  }
+  void check() override { inner_.check(); }
+  void watch(std::string_view stage) override { inner_.watch(stage); }
+  void close() override { inner_.close(); }
 
  private:
   void count(std::string_view collective);

@@ -102,6 +102,54 @@ TEST_P(ThreadGroupSizes, GathersUnevenColumnsOnEachRoot) {
   });
 }
 
+TEST_P(ThreadGroupSizes, GathersUnevenColumnsOnEveryRank) {
+  const int n = GetParam();
+  std::vector<std::int64_t> columns;
+  std::vector<float> wanted;
+  for (int rank = 0; rank < n; ++rank) {
+    columns.push_back((rank * 5) % 4);
+    for (std::int64_t column = 0; column < columns.back(); ++column) {
+      wanted.push_back(static_cast<float>(100 * rank + column));
+    }
+  }
+  const auto total = static_cast<std::int64_t>(wanted.size());
+  run_ranks(n, [&](int rank, Communicator& comm, ControlPlane&) {
+    const std::int64_t mine = columns[static_cast<std::size_t>(rank)];
+    std::vector<float> local(static_cast<std::size_t>(mine));
+    std::iota(local.begin(), local.end(), static_cast<float>(100 * rank));
+    std::vector<float> y(wanted.size(), -1.0f);
+    comm.all_gather_columns({}, matrix(local, 1, mine), columns, matrix(y, 1, total));
+    ASSERT_EQ(y, wanted);
+  });
+}
+
+TEST_P(ThreadGroupSizes, ReducesAddsAndNormalisesAsTheTwoOperationsDo) {
+  const int n = GetParam();
+  constexpr std::int64_t kRows = 3;
+  constexpr std::int64_t kDim = 70;
+  run_ranks(n, [&](int rank, Communicator& comm, ControlPlane&) {
+    std::vector<float> x(kRows * kDim), residual(x.size()), weight(kDim, 0.5f), y(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      x[i] = static_cast<float>(i % 13) * static_cast<float>(rank + 1);
+      residual[i] = static_cast<float>(i % 7);
+    }
+    std::vector<float> x2 = x, residual2 = residual, y2(x.size());
+    const TensorView w(weight.data(), DType::f32, Place::host, {kDim});
+    comm.all_reduce_add_rmsnorm({}, {.x = matrix(x, kRows, kDim),
+                                     .residual = matrix(residual, kRows, kDim),
+                                     .weight = w,
+                                     .y = matrix(y, kRows, kDim)});
+    comm.all_reduce_sum({}, matrix(x2, kRows, kDim));
+    add_rmsnorm({}, {.x = matrix(x2, kRows, kDim),
+                     .residual = matrix(residual2, kRows, kDim),
+                     .weight = w,
+                     .y = matrix(y2, kRows, kDim)});
+    ASSERT_EQ(residual, residual2);
+    ASSERT_EQ(y, y2);
+    ASSERT_EQ(residual[8], static_cast<float>(1 + 8 * n * (n + 1) / 2));
+  });
+}
+
 TEST_P(ThreadGroupSizes, BroadcastsAndGathersBytesOfAnyLength) {
   const int n = GetParam();
   run_ranks(n, [&](int rank, Communicator&, ControlPlane& control) {

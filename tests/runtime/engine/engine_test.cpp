@@ -114,7 +114,8 @@ TEST(Engine, KnowsThatItFailedAmongTheOtherRanks) {
   run_ranks(1, [](int, Communicator&, ControlPlane& control) {
     const Exec exec;
     BrokenModel model;
-    KvCache cache(Place::host, model.kv_layout(), 4);
+    const auto device = make_host_device(1);
+    KvCache cache(*device, model.kv_layout(), 4);
     const test::ByteTokenizer tokenizer;
     Engine engine(exec, control, model, cache, tokenizer);
     engine.submit({.id = 1, .prompt = {65}});

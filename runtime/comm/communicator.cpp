@@ -1,0 +1,15 @@
+#include "runtime/comm/communicator.hpp"
+
+namespace tutti {
+
+void Communicator::all_reduce_add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) {
+  all_reduce_sum(exec, args.x);
+  add_rmsnorm(exec, args);
+}
+
+DeviceMemory Communicator::allocate_shared(Device& device, std::size_t bytes,
+                                           std::string_view what) {
+  return device.allocate(bytes, what);
+}
+
+}  // namespace tutti
