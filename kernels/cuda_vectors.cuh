@@ -38,7 +38,8 @@ template <typename T>
 __device__ inline void load8(const T* from, float (&v)[kLanes]) {
   static_assert(sizeof(T) == 2);
   const uint4 bits = *reinterpret_cast<const uint4*>(from);
-  const T* x = reinterpret_cast<const T*>(&bits);
+  T x[kLanes];
+  memcpy(x, &bits, sizeof x);
 #pragma unroll
   for (int i = 0; i < kLanes; ++i) {
     v[i] = widen(x[i]);
@@ -53,12 +54,13 @@ __device__ inline void store8(float* to, const float (&v)[kLanes]) {
 template <typename T>
 __device__ inline void store8(T* to, const float (&v)[kLanes]) {
   static_assert(sizeof(T) == 2);
-  uint4 bits;
-  T* y = reinterpret_cast<T*>(&bits);
+  T y[kLanes];
 #pragma unroll
   for (int i = 0; i < kLanes; ++i) {
     y[i] = narrow<T>(v[i]);
   }
+  uint4 bits;
+  memcpy(&bits, y, sizeof y);
   *reinterpret_cast<uint4*>(to) = bits;
 }
 

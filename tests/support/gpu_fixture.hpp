@@ -110,9 +110,10 @@ inline std::vector<float> floats_of(Device& device, const TensorView& view) {
   return values;
 }
 
-// Half the distance between neighbouring numbers near 1: what one rounding costs, relatively.
+// Half the distance between neighbouring numbers just above 1: the most one rounding costs,
+// relatively.
 inline double unit_roundoff(DType dtype) {
-  return dtype == DType::bf16 ? 0x1p-9 : dtype == DType::f16 ? 0x1p-12 : 0x1p-24;
+  return dtype == DType::bf16 ? 0x1p-8 : dtype == DType::f16 ? 0x1p-11 : 0x1p-24;
 }
 
 class GpuTest : public ::testing::Test {
