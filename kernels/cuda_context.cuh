@@ -10,6 +10,7 @@
 
 #include "kernels/device_ops.hpp"
 #include "kernels/error.hpp"
+#include "kernels/gemm_tuning.hpp"
 
 namespace tutti {
 
@@ -17,7 +18,7 @@ namespace tutti {
 void check_cuda(cudaError_t result, const char* call);
 #define TUTTI_CUDA(call) ::tutti::check_cuda((call), #call)
 
-class GemmLibrary;  // kernels/gemm_library.cuh: cuBLASLt and what was tuned
+class GemmLibrary;  // kernels/gemm_library.hpp: cuBLASLt and what was tuned
 
 // One per GPU and stream: operations that share it run one after another.
 struct CudaContext {
@@ -29,6 +30,7 @@ struct CudaContext {
   std::size_t workspace_bytes = 0;
   std::int32_t* counters = nullptr;  // kCounters zeros; who counts leaves zeros behind
   GemmLibrary* gemm_library = nullptr;
+  GemmTuning gemm_tuning;
 
   static constexpr int kCounters = 16384;
   static constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;

@@ -42,7 +42,7 @@ void launch(const CudaContext& context, const Exec& exec, const char* name,
   config.dynamicSmemBytes = shared_bytes;
   config.stream = static_cast<cudaStream_t>(exec.stream);
   config.attrs = &overlap;
-  config.numAttrs = context.capability >= 90 ? 1 : 0;
+  config.numAttrs = context.capability >= 90 && context.gemm_tuning.dependent_launch ? 1 : 0;
   check_cuda(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(std::forward<Args>(args))...),
              name);
 }
@@ -51,6 +51,10 @@ template <typename... Params>
 void allow_shared_memory(void (*kernel)(Params...), std::size_t bytes) {
   TUTTI_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   static_cast<int>(bytes)));
+  // All of a multiprocessor's memory as shared memory, so that the next kernel's blocks fit beside
+  // this one's: the split cannot change while blocks are there.
+  TUTTI_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                  cudaSharedmemCarveoutMaxShared));
 }
 
 }  // namespace tutti

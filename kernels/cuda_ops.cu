@@ -1,6 +1,6 @@
 #include "kernels/cuda_context.cuh"
 #include "kernels/cuda_ops.hpp"
-#include "kernels/gemm_library.cuh"
+#include "kernels/gemm_library.hpp"
 
 namespace tutti {
 namespace {
@@ -78,6 +78,7 @@ class CudaOps final : public DeviceOps {
   void fill_random(const Exec& exec, const FillRandomArgs& args) override {
     fill_random_cuda(context_, exec, args);
   }
+  void tune(const GemmTuning& tuning) override { context_.gemm_tuning = tuning; }
   std::size_t workspace_bytes() const override {
     return CudaContext::kWorkspaceBytes + CudaContext::kCounters * sizeof(std::int32_t) +
            gemm_library_->workspace_bytes();

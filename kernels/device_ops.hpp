@@ -10,6 +10,7 @@
 #include "kernels/fill_random.hpp"
 #include "kernels/gated_gemm.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/gemm_tuning.hpp"
 #include "kernels/rmsnorm.hpp"
 #include "kernels/rope.hpp"
 #include "kernels/sample_rows.hpp"
@@ -20,7 +21,7 @@
 namespace tutti {
 
 // All calls are asynchronous on exec.stream, allocate nothing and may be captured into a graph
-// (but see prepare_gemm). Errors: DeviceError where a launch fails.
+// (but see gemm). Errors: DeviceError where a launch fails.
 class DeviceOps {
  public:
   virtual ~DeviceOps() = default;
@@ -39,6 +40,9 @@ class DeviceOps {
   virtual void transpose(const Exec& exec, const TransposeArgs& args) = 0;
   virtual void stream_read(const Exec& exec, const StreamReadArgs& args) = 0;
   virtual void fill_random(const Exec& exec, const FillRandomArgs& args) = 0;
+
+  // For benchmarks; graphs that were recorded before keep what they were recorded with.
+  virtual void tune(const GemmTuning&) {}
 
   // Device memory that the operations keep for themselves: split sums, counters, the library's.
   virtual std::size_t workspace_bytes() const = 0;

@@ -59,7 +59,7 @@ std::int64_t recorded_size(std::int64_t sequences) {
 }  // namespace
 
 Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
-                 Communicator& group, const WeightSource& source, const ModelLimits& limits)
+                 Communicator& group, WeightLoader& loader, const ModelLimits& limits)
     : spec_(spec),
       limits_(resolved(limits, spec)),
       device_(device),
@@ -68,45 +68,36 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
                  .kv_heads = static_cast<int>(share_.kv_heads.size()),
                  .head_dim = static_cast<int>(spec.head_dim)},
-      workspace_(device, group, spec, share_, limits_, activation_dtype(device, source, spec)),
+      workspace_(device, group, spec, share_, limits_,
+                 activation_dtype(device, loader.source(), spec)),
       inputs_(device, most_extents(limits_), device.place() != Place::host),
-      kv_of_q_(constant(share_.kv_of_q.data(), DType::i32, share_.q_heads.size(),
-                        "the map of query to KV heads")),
-      inv_freq_(constant(
-          rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling)
-              .data(),
-          DType::f32, spec.head_dim / 2, "the rotary frequencies")),
-      embedding_table_(load_table(source, device, "embedding", spec, share_.vocabulary)),
-      head_table_(spec.tied_head ? Tensor()
-                                 : load_table(source, device, "head", spec, share_.vocabulary)),
-      final_norm_(load_norm(source, device, "final_norm", spec.hidden)),
+      kv_of_q_(Tensor::of(device, share_.kv_of_q, "the map of query to KV heads")),
+      inv_freq_(Tensor::of(
+          device,
+          rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
+          "the rotary frequencies")),
+      embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
+      head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
+      final_norm_(load_norm(loader, "final_norm", spec.hidden)),
       embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
             group) {
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
-    layers_.push_back(load_layer(source, i));
+    layers_.push_back(load_layer(loader, i));
   }
-  device_.synchronize();
 }
 
-Tensor Decoder::constant(const void* values, DType dtype, std::int64_t count, const char* name) {
-  Tensor tensor(device_, dtype, {count}, name);
-  device_.copy_in(tensor.view().data, values, tensor.bytes());
-  device_.synchronize();
-  return tensor;
-}
-
-Decoder::Layer Decoder::load_layer(const WeightSource& source, std::int64_t index) {
+Decoder::Layer Decoder::load_layer(WeightLoader& loader, std::int64_t index) {
   const std::string layer = fmt::format("layers.{}.", index);
-  return {.attention_norm = load_norm(source, device_, layer + "attention_norm", spec_.hidden),
-          .attention = {ColumnParallelLinear(load_qkv(source, device_, layer, spec_, share_)),
+  return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
+          .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_)),
                         RowParallelLinear(load_row_parallel(
-                            source, device_, layer + "attention.o", spec_.q_heads * spec_.head_dim,
+                            loader, layer + "attention.o", spec_.q_heads * spec_.head_dim,
                             head_rows(share_.q_heads, spec_), spec_.hidden))},
-          .mlp_norm = load_norm(source, device_, layer + "mlp_norm", spec_.hidden),
-          .mlp = {ColumnParallelLinear(load_gate_up(source, device_, layer, spec_, share_)),
-                  RowParallelLinear(load_row_parallel(source, device_, layer + "mlp.down",
-                                                      spec_.ffn, share_.ffn, spec_.hidden))}};
+          .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
+          .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
+                  RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
+                                                      share_.ffn, spec_.hidden))}};
 }
 
 KvLayout Decoder::kv_layout() const {

@@ -12,15 +12,16 @@
 #include "runtime/layers/attention.hpp"
 #include "runtime/layers/mlp.hpp"
 #include "runtime/layers/vocabulary.hpp"
+#include "runtime/weights/weight_loader.hpp"
 
 namespace tutti {
 
 class Decoder final : public Model {
  public:
-  // Collective. Loads rank group.rank()'s share from the source. Errors: ModelFileError,
-  // CapacityError.
+  // Collective. Rank group.rank()'s share; its weights are there when the loader finishes. Errors:
+  // ModelFileError, CapacityError.
   Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device, Communicator& group,
-          const WeightSource& source, const ModelLimits& limits);
+          WeightLoader& loader, const ModelLimits& limits);
 
   // On a device, steps in which every sequence decodes one token are recorded once for each size of
   // batch (1, 2, 4, 8, 16, 24, …) and replayed, padded to that size.
@@ -43,8 +44,7 @@ class Decoder final : public Model {
     Tensor mlp_norm;  // [hidden] f32
     GatedMlp mlp;
   };
-  Layer load_layer(const WeightSource& source, std::int64_t index);
-  Tensor constant(const void* values, DType dtype, std::int64_t count, const char* name);
+  Layer load_layer(WeightLoader& loader, std::int64_t index);
   bool may_replay(const StepPlan& plan, const KvCache& cache);
   void compute(const StepTensors& step, KvCache& cache, std::int64_t wanted);
   void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <vector>
 
 #include "kernels/error.hpp"
@@ -18,11 +17,11 @@ struct Part {
 };
 
 // The parts' rows below each other, all of one type.
-Tensor load_stacked(const WeightSource& source, Place place, const std::vector<Part>& parts,
-                    std::int64_t columns) {
+Tensor load_stacked(WeightLoader& loader, const std::vector<Part>& parts, std::int64_t columns) {
   const auto shape = [columns](const Part& part) {
-    return std::array<std::int64_t, 2>{part.rows_in_all, columns};
+    return std::vector<std::int64_t>{part.rows_in_all, columns};
   };
+  const WeightSource& source = loader.source();
   const DType dtype = source.dtype(parts.front().name, shape(parts.front()));
   std::int64_t rows = 0;
   for (const Part& part : parts) {
@@ -35,11 +34,13 @@ Tensor load_stacked(const WeightSource& source, Place place, const std::vector<P
     }
     rows += part.rows.size();
   }
-  Tensor tensor(place, dtype, {rows, columns}, parts.front().name);
+  Tensor tensor(loader.device(), dtype, {rows, columns}, parts.front().name);
   std::int64_t at = 0;
   for (const Part& part : parts) {
-    load_rows(source, part.name, shape(part), part.rows,
-              tensor.view().row_slice({at, at + part.rows.size()}));
+    loader.add({.name = part.name,
+                .shape = shape(part),
+                .rows = part.rows,
+                .to = tensor.view().row_slice({at, at + part.rows.size()})});
     at += part.rows.size();
   }
   return tensor;
@@ -51,42 +52,48 @@ Range head_rows(Range heads, const DecoderSpec& spec) {
   return {heads.begin * spec.head_dim, heads.end * spec.head_dim};
 }
 
-Tensor load_table(const WeightSource& source, Place place, const std::string& name,
-                  const DecoderSpec& spec, Range rows) {
-  return load_stacked(source, place, {{name, spec.vocabulary, rows}}, spec.hidden);
+Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                  Range rows) {
+  return load_stacked(loader, {{name, spec.vocabulary, rows}}, spec.hidden);
 }
 
-Tensor load_norm(const WeightSource& source, Place place, const std::string& name,
-                 std::int64_t size) {
-  Tensor tensor(place, DType::f32, {size}, name);
-  load_vector(source, name, tensor.view());
+Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size) {
+  Tensor tensor(loader.device(), DType::f32, {size}, name);
+  loader.add({.name = name,
+              .shape = {size},
+              .rows = {0, size},
+              .layout = WeightSlice::Layout::vector,
+              .to = tensor.view()});
   return tensor;
 }
 
-Tensor load_qkv(const WeightSource& source, Place place, const std::string& layer,
-                const DecoderSpec& spec, const RankShare& share) {
+Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                const RankShare& share) {
   const std::int64_t q_rows = spec.q_heads * spec.head_dim;
   const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
-  return load_stacked(source, place,
+  return load_stacked(loader,
                       {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
                        {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
                        {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}},
                       spec.hidden);
 }
 
-Tensor load_gate_up(const WeightSource& source, Place place, const std::string& layer,
-                    const DecoderSpec& spec, const RankShare& share) {
+Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                    const RankShare& share) {
   return load_stacked(
-      source, place,
-      {{layer + "mlp.gate", spec.ffn, share.ffn}, {layer + "mlp.up", spec.ffn, share.ffn}},
+      loader, {{layer + "mlp.gate", spec.ffn, share.ffn}, {layer + "mlp.up", spec.ffn, share.ffn}},
       spec.hidden);
 }
 
-Tensor load_row_parallel(const WeightSource& source, Place place, const std::string& name,
-                         std::int64_t in, Range rows, std::int64_t out) {
-  const std::array<std::int64_t, 2> shape{in, out};
-  Tensor tensor(place, source.dtype(name, shape), {out, rows.size()}, name);
-  load_transposed(source, name, shape, rows, tensor.view());
+Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
+                         std::int64_t out) {
+  const std::vector<std::int64_t> shape{in, out};
+  Tensor tensor(loader.device(), loader.source().dtype(name, shape), {out, rows.size()}, name);
+  loader.add({.name = name,
+              .shape = shape,
+              .rows = rows,
+              .layout = WeightSlice::Layout::transposed,
+              .to = tensor.view()});
   return tensor;
 }
 

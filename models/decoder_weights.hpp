@@ -1,11 +1,12 @@
-// One rank's slices of a decoder's matrices, laid out as its layers want them.
+// One rank's slices of a decoder's matrices, laid out as its layers want them. The tensors are
+// filled when the loader finishes.
 #pragma once
 
 #include <string>
 
 #include "models/decoder_spec.hpp"
 #include "runtime/tensor/tensor.hpp"
-#include "runtime/weights/weight_source.hpp"
+#include "runtime/weights/weight_loader.hpp"
 
 namespace tutti {
 
@@ -13,24 +14,23 @@ namespace tutti {
 Range head_rows(Range heads, const DecoderSpec& spec);
 
 // [rows.size(), hidden] of embedding or head, stored [vocabulary, hidden].
-Tensor load_table(const WeightSource& source, Place place, const std::string& name,
-                  const DecoderSpec& spec, Range rows);
+Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                  Range rows);
 
 // [size] f32.
-Tensor load_norm(const WeightSource& source, Place place, const std::string& name,
-                 std::int64_t size);
+Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size);
 
 // [(q_heads + 2 kv_heads) * head_dim, hidden]: this rank's rows of q, k and v below each other.
 // `layer` is the prefix "layers.N.".
-Tensor load_qkv(const WeightSource& source, Place place, const std::string& layer,
-                const DecoderSpec& spec, const RankShare& share);
+Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                const RankShare& share);
 
 // [2 * ffn columns, hidden]: this rank's rows of gate and up below each other.
-Tensor load_gate_up(const WeightSource& source, Place place, const std::string& layer,
-                    const DecoderSpec& spec, const RankShare& share);
+Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                    const RankShare& share);
 
 // [out, rows.size()] of a row-parallel weight, stored [in, out].
-Tensor load_row_parallel(const WeightSource& source, Place place, const std::string& name,
-                         std::int64_t in, Range rows, std::int64_t out);
+Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
+                         std::int64_t out);
 
 }  // namespace tutti

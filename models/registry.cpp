@@ -20,10 +20,13 @@ std::vector<std::string> family_names() {
   return names;
 }
 
-std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, const Exec& exec,
+std::unique_ptr<Model> make_model(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
                                   Communicator& group, const WeightSource& source,
                                   const ModelLimits& limits) {
-  return std::make_unique<Decoder>(spec, plan, exec, group, source, limits);
+  WeightLoader loader(source, device);
+  auto model = std::make_unique<Decoder>(spec, plan, device, group, loader, limits);
+  loader.finish();
+  return model;
 }
 
 }  // namespace tutti

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <new>
 #include <utility>
 
 #include "kernels/error.hpp"
@@ -39,27 +38,9 @@ std::size_t checked_bytes(DType dtype, std::span<const std::int64_t> shape, std:
 
 }  // namespace
 
-void Tensor::Release::operator()(std::byte* memory) const noexcept {
-  ::operator delete (memory, std::align_val_t{kAlignment});
-}
-
-Tensor::Tensor(Place place, DType dtype, std::span<const std::int64_t> shape,
-               std::string_view name) {
-  const std::size_t bytes = checked_bytes(dtype, shape, name);
-  if (place != Place::host) {
-    throw DeviceError(fmt::format("{} is wanted on a device, but this build has the host only",
-                                  describe(name, dtype, shape)));
-  }
-  if (bytes > 0) {
-    void* memory = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
-    if (memory == nullptr) {
-      throw CapacityError(fmt::format("out of memory: {} needs {} bytes ({:.1f} GiB)",
-                                      describe(name, dtype, shape), bytes,
-                                      static_cast<double>(bytes) / 0x1p30));
-    }
-    memory_.reset(static_cast<std::byte*>(memory));
-  }
-  view_.data = memory_.get();
+Tensor::Tensor(DeviceMemory memory, Place place, DType dtype, std::span<const std::int64_t> shape)
+    : memory_(std::move(memory)) {
+  view_.data = memory_.data();
   view_.dtype = dtype;
   view_.place = place;
   view_.dims = static_cast<int>(shape.size());
@@ -69,9 +50,47 @@ Tensor::Tensor(Place place, DType dtype, std::span<const std::int64_t> shape,
   view_.row_stride = view_.row_elements();
 }
 
+Tensor::Tensor(Device& device, DType dtype, std::span<const std::int64_t> shape,
+               std::string_view name)
+    : Tensor(device.allocate(checked_bytes(dtype, shape, name), describe(name, dtype, shape)),
+             device.place(), dtype, shape) {}
+
+Tensor::Tensor(Device& device, DType dtype, std::initializer_list<std::int64_t> shape,
+               std::string_view name)
+    : Tensor(device, dtype, std::span(shape.begin(), shape.size()), name) {}
+
+Tensor::Tensor(Place place, DType dtype, std::span<const std::int64_t> shape, std::string_view name)
+    : Tensor(allocate_host(checked_bytes(dtype, shape, name), describe(name, dtype, shape)), place,
+             dtype, shape) {
+  if (place != Place::host) {
+    throw DeviceError(
+        fmt::format("{} is wanted on a device, but none was named", describe(name, dtype, shape)));
+  }
+}
+
 Tensor::Tensor(Place place, DType dtype, std::initializer_list<std::int64_t> shape,
                std::string_view name)
     : Tensor(place, dtype, std::span(shape.begin(), shape.size()), name) {}
+
+namespace {
+
+template <typename T>
+Tensor copied(Device& device, DType dtype, std::span<const T> values, std::string_view name) {
+  Tensor tensor(device, dtype, {static_cast<std::int64_t>(values.size())}, name);
+  device.copy_in(tensor.view().data, values.data(), values.size_bytes());
+  device.synchronize();
+  return tensor;
+}
+
+}  // namespace
+
+Tensor Tensor::of(Device& device, std::span<const float> values, std::string_view name) {
+  return copied(device, DType::f32, values, name);
+}
+
+Tensor Tensor::of(Device& device, std::span<const std::int32_t> values, std::string_view name) {
+  return copied(device, DType::i32, values, name);
+}
 
 Tensor::Tensor(Tensor&& other) noexcept
     : memory_(std::move(other.memory_)), view_(std::exchange(other.view_, TensorView())) {}

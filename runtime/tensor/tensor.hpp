@@ -4,27 +4,43 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "kernels/tensor_view.hpp"
+#include "runtime/device/device.hpp"
 
 namespace tutti {
 
-// Dense, row-major, not initialised: each thread's first touch places the pages. Move-only.
+// Dense, row-major, not initialised: on the host each thread's first touch places the pages.
+// Move-only.
 class Tensor {
  public:
-  static constexpr std::size_t kAlignment = 64;  // bytes: a cache line, an AVX-512 register
+  static constexpr std::size_t kAlignment = 256;  // bytes, at every place
 
   Tensor() = default;
   // Up to TensorView::kMaxDims dimensions. `name` is for messages. Errors: CapacityError (out of
   // memory: says which tensor and how many bytes), ConfigError (a negative extent, too many
-  // dimensions), DeviceError (a place that this build has no memory at).
+  // dimensions).
+  Tensor(Device& device, DType dtype, std::span<const std::int64_t> shape,
+         std::string_view name = "tensor");
+  Tensor(Device& device, DType dtype, std::initializer_list<std::int64_t> shape,
+         std::string_view name = "tensor");
+  // The same on the host, where no Device is at hand. Errors also: DeviceError for another place.
   Tensor(Place place, DType dtype, std::span<const std::int64_t> shape,
          std::string_view name = "tensor");
   Tensor(Place place, DType dtype, std::initializer_list<std::int64_t> shape,
          std::string_view name = "tensor");
+
+  // Takes over memory that holds at least the shape.
+  Tensor(DeviceMemory memory, Place place, DType dtype, std::span<const std::int64_t> shape);
+  Tensor(DeviceMemory memory, Place place, DType dtype, std::initializer_list<std::int64_t> shape)
+      : Tensor(std::move(memory), place, dtype, std::span(shape.begin(), shape.size())) {}
+
+  // A device's copy of values on the host; waits until it is there.
+  static Tensor of(Device& device, std::span<const float> values, std::string_view name);
+  static Tensor of(Device& device, std::span<const std::int32_t> values, std::string_view name);
 
   // Borrowed; good as long as the tensor lives, also after it was moved. Shape [shape...].
   const TensorView& view() const { return view_; }
@@ -41,10 +57,7 @@ class Tensor {
   ~Tensor() = default;
 
  private:
-  struct Release {
-    void operator()(std::byte* memory) const noexcept;
-  };
-  std::unique_ptr<std::byte, Release> memory_;
+  DeviceMemory memory_;
   TensorView view_;
 };
 

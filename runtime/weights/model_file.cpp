@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::array<unsigned char, 8> kHdf5Signature{0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 constexpr unsigned char kChecksummedSuperblock = 2;
+constexpr std::size_t kHashedBytes = std::size_t{256} << 10;
 
 [[noreturn]] void fail(const std::string& file, const std::string& what) {
   throw ModelFileError(file + ": " + what);
@@ -69,7 +70,8 @@ struct ModelFile::Impl {
   Impl(const std::filesystem::path& path_in, const OpenOptions& options);
   const TensorInfo* find(const std::string& name) const;
   void read_piece(std::size_t index, Range rows, std::span<std::byte> to) const;
-  void check_block(std::size_t index, std::int64_t block, std::span<const std::byte> rows) const;
+  std::uint64_t read_hashed(std::size_t index, Range rows, std::span<std::byte> to) const;
+  void check_block(std::size_t index, std::int64_t block, std::uint64_t found) const;
 
   std::filesystem::path path;
   FileDescriptor file;
@@ -129,11 +131,29 @@ void ModelFile::Impl::read_piece(std::size_t index, Range rows, std::span<std::b
   }
 }
 
+// Reads and returns the XXH3, in pieces that are still in the second-level cache when they are
+// hashed: readers side by side would else share the memory's bandwidth with their own checks.
+std::uint64_t ModelFile::Impl::read_hashed(std::size_t index, Range rows,
+                                           std::span<std::byte> to) const {
+  const std::size_t row_bytes = catalog.tensors[index].row_bytes();
+  const auto few = static_cast<std::int64_t>(std::max<std::size_t>(1, kHashedBytes / row_bytes));
+  const std::int64_t step = catalog.storage[index].offset ? few : rows.size();
+  Xxh3 hash;
+  for (std::int64_t row = rows.begin; row < rows.end; row += step) {
+    const Range some{row, std::min(row + step, rows.end)};
+    const auto piece = to.subspan(static_cast<std::size_t>(row - rows.begin) * row_bytes,
+                                  static_cast<std::size_t>(some.size()) * row_bytes);
+    read_piece(index, some, piece);
+    hash.update(piece);
+  }
+  return hash.finish();
+}
+
 void ModelFile::Impl::check_block(std::size_t index, std::int64_t block,
-                                  std::span<const std::byte> rows) const {
+                                  std::uint64_t found) const {
   const TensorInfo& tensor = catalog.tensors[index];
   const std::uint64_t wanted = catalog.storage[index].blocks[static_cast<std::size_t>(block)];
-  if (const std::uint64_t found = xxh3(rows); found != wanted) {
+  if (found != wanted) {
     fail(path.string(),
          fmt::format("tensor {}, rows {}..{}: XXH3 wanted {:016x}, found {:016x}; the file is "
                      "damaged, copy or import it again (`tutti inspect --verify` finds all damage)",
@@ -189,47 +209,55 @@ const TensorInfo& ModelFile::require(const std::string& name,
   return *tensor;
 }
 
-void ModelFile::read_rows(const TensorInfo& tensor_in, Range rows, const ReadOptions& options,
-                          const RowSink& sink) const {
-  const TensorInfo* own = impl_->find(tensor_in.name);
-  if (own == nullptr) {
+std::vector<RowBlock> ModelFile::blocks(const TensorInfo& tensor_in, Range rows, bool check) const {
+  const TensorInfo* tensor = impl_->find(tensor_in.name);
+  if (tensor == nullptr) {
     fail(path().string(), fmt::format("has no tensor {}", tensor_in.name));
   }
-  const TensorInfo& tensor = *own;
-  const auto index = static_cast<std::size_t>(own - impl_->catalog.tensors.data());
-  if (rows.begin < 0 || rows.end > tensor.rows() || rows.begin > rows.end) {
-    fail(path().string(), fmt::format("{} has rows 0..{}, wanted {}..{}", tensor.name,
-                                      tensor.rows(), rows.begin, rows.end));
+  if (rows.begin < 0 || rows.end > tensor->rows() || rows.begin > rows.end) {
+    fail(path().string(), fmt::format("{} has rows 0..{}, wanted {}..{}", tensor->name,
+                                      tensor->rows(), rows.begin, rows.end));
   }
-  if (rows.empty()) {
-    return;
-  }
-  const std::int64_t step = tensor.block_rows;
-  const std::int64_t first_block = rows.begin / step;
-  const auto count = static_cast<std::size_t>((rows.end - 1) / step - first_block + 1);
-  const std::size_t threads =
-      std::min(count, static_cast<std::size_t>(std::max(options.threads, 1)));
-  const std::size_t row_bytes = tensor.row_bytes();
-  const auto buffer_bytes = static_cast<std::size_t>(step) * row_bytes;
-  std::vector<std::unique_ptr<std::byte[]>> buffers(threads);
-  run_parallel(count, static_cast<int>(threads), [&](std::size_t worker, std::size_t i) {
-    std::unique_ptr<std::byte[]>& buffer = buffers[worker];
-    if (!buffer) {
-      buffer = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes);
-    }
-    const std::int64_t block = first_block + static_cast<std::int64_t>(i);
-    const Range whole{block * step, std::min((block + 1) * step, tensor.rows())};
+  std::vector<RowBlock> found;
+  const std::int64_t step = tensor->block_rows;
+  for (std::int64_t block = rows.begin / step; !rows.empty() && block * step < rows.end; ++block) {
+    const Range whole{block * step, std::min((block + 1) * step, tensor->rows())};
     const Range wanted{std::max(whole.begin, rows.begin), std::min(whole.end, rows.end)};
-    const Range read = options.check ? whole : wanted;
-    const std::span<std::byte> piece(buffer.get(),
-                                     static_cast<std::size_t>(read.size()) * row_bytes);
-    impl_->read_piece(index, read, piece);
-    if (options.check) {
-      impl_->check_block(index, block, piece);
-    }
-    sink(wanted.begin,
-         piece.subspan(static_cast<std::size_t>(wanted.begin - read.begin) * row_bytes,
-                       static_cast<std::size_t>(wanted.size()) * row_bytes));
+    found.push_back({.tensor = static_cast<std::size_t>(tensor - impl_->catalog.tensors.data()),
+                     .block = block,
+                     .read = check ? whole : wanted,
+                     .wanted = wanted});
+  }
+  return found;
+}
+
+std::size_t ModelFile::bytes(const RowBlock& block) const {
+  return static_cast<std::size_t>(block.read.size()) * tensors()[block.tensor].row_bytes();
+}
+
+std::span<const std::byte> ModelFile::read_block(const RowBlock& block, bool check,
+                                                 std::span<std::byte> buffer) const {
+  const std::span<std::byte> piece = buffer.first(bytes(block));
+  if (check) {
+    impl_->check_block(block.tensor, block.block,
+                       impl_->read_hashed(block.tensor, block.read, piece));
+  } else {
+    impl_->read_piece(block.tensor, block.read, piece);
+  }
+  const std::size_t row_bytes = tensors()[block.tensor].row_bytes();
+  return piece.subspan(static_cast<std::size_t>(block.wanted.begin - block.read.begin) * row_bytes,
+                       static_cast<std::size_t>(block.wanted.size()) * row_bytes);
+}
+
+void ModelFile::read_rows(const TensorInfo& tensor, Range rows, const ReadOptions& options,
+                          const RowSink& sink) const {
+  const std::vector<RowBlock> list = blocks(tensor, rows, options.check);
+  std::vector<std::vector<std::byte>> buffers(
+      static_cast<std::size_t>(std::max(options.threads, 1)));
+  run_parallel(list.size(), options.threads, [&](std::size_t worker, std::size_t i) {
+    std::vector<std::byte>& buffer = buffers[worker];
+    buffer.resize(std::max(buffer.size(), bytes(list[i])));
+    sink(list[i].wanted.begin, read_block(list[i], options.check, buffer));
   });
 }
 

@@ -40,6 +40,14 @@ struct ReadOptions {
   int threads = 1;    // readers
 };
 
+// Rows of a tensor that are read and checked together.
+struct RowBlock {
+  std::size_t tensor = 0;  // in ModelFile::tensors()
+  std::int64_t block = 0;  // of the tensor
+  Range read;              // the whole block where it is checked
+  Range wanted;            // of these
+};
+
 struct OpenOptions {
   // Re-hash config and tokenizer (a few MB) and the fingerprint over them and the stored digests of
   // the tensors. Off for `verify`, which reports instead of refusing.
@@ -73,6 +81,15 @@ class ModelFile {
   // memory per thread (about 4 MiB, or one row). Thread-safe.
   void read_rows(const TensorInfo& tensor, Range rows, const ReadOptions& options,
                  const RowSink& sink) const;
+
+  // The same by hand, for who brings the memory: the blocks that rows [rows.begin, rows.end) touch,
+  // in order, …
+  std::vector<RowBlock> blocks(const TensorInfo& tensor, Range rows, bool check) const;
+  // … how much memory one needs …
+  std::size_t bytes(const RowBlock& block) const;
+  // … and reads one into the first of `buffer`; returns the wanted rows there. Thread-safe.
+  std::span<const std::byte> read_block(const RowBlock& block, bool check,
+                                        std::span<std::byte> buffer) const;
 
   const ModelCatalog& catalog() const;
 

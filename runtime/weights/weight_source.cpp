@@ -1,40 +1,62 @@
 #include "runtime/weights/weight_source.hpp"
 
-#include <array>
-#include <cstring>
+#include <algorithm>
 #include <utility>
 
-#include "kernels/error.hpp"
+#include "runtime/tensor/tensor.hpp"
+#include "runtime/weights/parallel.hpp"
+#include "runtime/weights/place_rows.hpp"
+#include "runtime/weights/staged_load.hpp"
 
 namespace tutti {
 namespace {
 
-// dst[c, first + r] = rows[r, c], in tiles that stay in the first-level cache.
-template <typename T>
-void scatter_columns(const T* rows, std::int64_t count, std::int64_t columns, std::int64_t first,
-                     const TensorView& dst) {
-  constexpr std::int64_t kTile = 32;
-  for (std::int64_t r0 = 0; r0 < count; r0 += kTile) {
-    const std::int64_t r1 = std::min(r0 + kTile, count);
-    for (std::int64_t c0 = 0; c0 < columns; c0 += kTile) {
-      const std::int64_t c1 = std::min(c0 + kTile, columns);
-      for (std::int64_t c = c0; c < c1; ++c) {
-        T* out = dst.row<T>(c) + first;
-        for (std::int64_t r = r0; r < r1; ++r) {
-          out[r] = rows[r * columns + c];
-        }
-      }
-    }
+using Layout = WeightSlice::Layout;
+
+// Where the whole of a block is wanted as it is stored: it needs no buffer.
+std::span<std::byte> direct(const WeightSlice& slice, const RowBlock& block) {
+  if (slice.layout != Layout::rows || block.read != block.wanted) {
+    return {};
   }
+  const TensorView rows = slice.to.row_slice(
+      {block.wanted.begin - slice.rows.begin, block.wanted.end - slice.rows.begin});
+  return {static_cast<std::byte*>(rows.data), rows.bytes()};
 }
 
-template <typename T>
-void widen(const std::byte* from, std::int64_t count, float* to) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(T), sizeof(T));
-    to[i] = to_float(value);
+void load_on_host(const FileReading& from, std::span<const WeightSlice> slices) {
+  const std::vector<SliceBlock> blocks = blocks_of(from, slices);
+  std::vector<std::vector<std::byte>> buffers(
+      static_cast<std::size_t>(std::max(from.options.threads, 1)));
+  run_parallel(blocks.size(), from.options.threads, [&](std::size_t worker, std::size_t i) {
+    const auto& [slice, block] = blocks[i];
+    std::span<std::byte> memory = direct(*slice, block);
+    const bool placed = !memory.empty();
+    if (!placed) {
+      std::vector<std::byte>& buffer = buffers[worker];
+      buffer.resize(std::max(buffer.size(), from.file.bytes(block)));
+      memory = buffer;
+    }
+    const auto rows = from.file.read_block(block, from.options.check, memory);
+    if (!placed) {
+      place_rows(*slice, from.file.tensors()[block.tensor].dtype, block.wanted.begin, rows);
+    }
+    from.tell(rows.size());
+  });
+}
+
+// Vectors are small: they are widened on the host and copied.
+void load_vectors(Device& device, const FileReading& from, std::span<const WeightSlice> vectors) {
+  std::vector<WeightSlice> here(vectors.begin(), vectors.end());
+  std::vector<Tensor> widened;
+  for (WeightSlice& slice : here) {
+    widened.push_back(Tensor(Place::host, DType::f32, {slice.rows.size()}, slice.name));
+    slice.to = widened.back().view();
   }
+  load_on_host(from, here);
+  for (std::size_t i = 0; i < here.size(); ++i) {
+    device.copy_in(vectors[i].to.data, here[i].to.data, here[i].to.bytes());
+  }
+  device.synchronize();
 }
 
 }  // namespace
@@ -51,62 +73,18 @@ DType ModelFileSource::dtype(const std::string& name, std::span<const std::int64
   return file_.require(name, shape).dtype;
 }
 
-void ModelFileSource::read_rows(const std::string& name, std::span<const std::int64_t> shape,
-                                Range rows, const RowSink& sink) const {
-  const TensorInfo& tensor = file_.require(name, shape);
-  file_.read_rows(tensor, rows, options_,
-                  [&](std::int64_t first_row, std::span<const std::byte> bytes) {
-                    sink(first_row, bytes);
-                    if (on_bytes_) {
-                      on_bytes_(bytes.size());
-                    }
-                  });
-}
-
-void load_rows(const WeightSource& source, const std::string& name,
-               std::span<const std::int64_t> shape, Range rows, const TensorView& dst) {
-  const std::size_t row_bytes = static_cast<std::size_t>(dst.row_elements()) * size_of(dst.dtype);
-  source.read_rows(name, shape, rows, [&](std::int64_t first, std::span<const std::byte> bytes) {
-    std::memcpy(static_cast<std::byte*>(dst.data) +
-                    static_cast<std::size_t>(first - rows.begin) * row_bytes,
-                bytes.data(), bytes.size());
-  });
-}
-
-void load_transposed(const WeightSource& source, const std::string& name,
-                     std::span<const std::int64_t> shape, Range rows, const TensorView& dst) {
-  const std::int64_t columns = shape[1];
-  source.read_rows(name, shape, rows, [&](std::int64_t first, std::span<const std::byte> bytes) {
-    const std::int64_t count =
-        static_cast<std::int64_t>(bytes.size() / size_of(dst.dtype)) / columns;
-    if (size_of(dst.dtype) == 4) {
-      scatter_columns(reinterpret_cast<const std::uint32_t*>(bytes.data()), count, columns,
-                      first - rows.begin, dst);
-    } else {
-      scatter_columns(reinterpret_cast<const std::uint16_t*>(bytes.data()), count, columns,
-                      first - rows.begin, dst);
-    }
-  });
-}
-
-void load_vector(const WeightSource& source, const std::string& name, const TensorView& dst) {
-  const std::array<std::int64_t, 1> shape{dst.elements()};
-  const DType stored = source.dtype(name, shape);
-  source.read_rows(name, shape, {0, dst.elements()},
-                   [&](std::int64_t first, std::span<const std::byte> bytes) {
-                     float* to = static_cast<float*>(dst.data) + first;
-                     const auto count = static_cast<std::int64_t>(bytes.size() / size_of(stored));
-                     switch (stored) {
-                       case DType::f32:
-                         return widen<float>(bytes.data(), count, to);
-                       case DType::f16:
-                         return widen<f16>(bytes.data(), count, to);
-                       case DType::bf16:
-                         return widen<bf16>(bytes.data(), count, to);
-                       case DType::i32:
-                         throw ModelFileError(name + " is i32, this plan wants f32, f16 or bf16");
-                     }
-                   });
+void ModelFileSource::load(Device& device, std::span<const WeightSlice> slices) const {
+  const FileReading from{.file = file_, .options = options_, .on_bytes = on_bytes_};
+  if (device.place() == Place::host) {
+    return load_on_host(from, slices);
+  }
+  std::vector<WeightSlice> vectors;
+  std::vector<WeightSlice> matrices;
+  for (const WeightSlice& slice : slices) {
+    (slice.layout == Layout::vector ? vectors : matrices).push_back(slice);
+  }
+  load_vectors(device, from, vectors);
+  load_staged(device, from, matrices);
 }
 
 }  // namespace tutti

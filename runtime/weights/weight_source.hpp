@@ -2,24 +2,42 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/tensor_view.hpp"
+#include "runtime/device/device.hpp"
 #include "runtime/weights/model_file.hpp"
 
 namespace tutti {
 
-// Tensors by canonical name, read by rows as they are stored. Errors: ModelFileError.
+// Rows of a stored tensor and where they go.
+struct WeightSlice {
+  enum class Layout : std::uint8_t {
+    rows,        // to [rows.size(), columns] of the stored type, dense
+    transposed,  // to [columns, rows.size()] of the stored type: row-parallel weights lie
+                 // transposed in the file, so that a rank's slice is one run of bytes
+    vector,      // to [rows.size()] f32, widened
+  };
+  std::string name;
+  std::vector<std::int64_t> shape;  // as stored: [all rows, columns] or [n]
+  Range rows;
+  Layout layout = Layout::rows;
+  TensorView to;
+};
+
+// Tensors by canonical name. Errors: ModelFileError.
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
   virtual bool has(const std::string& name) const = 0;
   // The stored type of a tensor, which must have exactly this shape.
   virtual DType dtype(const std::string& name, std::span<const std::int64_t> shape) const = 0;
-  // Hands rows [rows.begin, rows.end) to the sink, perhaps from several threads at once.
-  virtual void read_rows(const std::string& name, std::span<const std::int64_t> shape, Range rows,
-                         const RowSink& sink) const = 0;
+  // Fills what the slices name, which lies on the device; done on return. One call for many slices
+  // is faster than many calls: nothing waits at the border of two tensors.
+  virtual void load(Device& device, std::span<const WeightSlice> slices) const = 0;
 };
 
 // A model file as a source. `on_bytes` hears how many more bytes arrived, from any reader thread.
@@ -29,25 +47,12 @@ class ModelFileSource final : public WeightSource {
                   std::function<void(std::uint64_t)> on_bytes = {});
   bool has(const std::string& name) const override;
   DType dtype(const std::string& name, std::span<const std::int64_t> shape) const override;
-  void read_rows(const std::string& name, std::span<const std::int64_t> shape, Range rows,
-                 const RowSink& sink) const override;
+  void load(Device& device, std::span<const WeightSlice> slices) const override;
 
  private:
   const ModelFile& file_;
   ReadOptions options_;
   std::function<void(std::uint64_t)> on_bytes_;
 };
-
-// Rows of a stored matrix [out, in] into dst [rows.size(), in] of the same type.
-void load_rows(const WeightSource& source, const std::string& name,
-               std::span<const std::int64_t> shape, Range rows, const TensorView& dst);
-
-// Rows of a matrix stored as [in, out] into dst [out, rows.size()] of the same type: row-parallel
-// weights lie transposed in the file, so that a rank's slice is one run of bytes.
-void load_transposed(const WeightSource& source, const std::string& name,
-                     std::span<const std::int64_t> shape, Range rows, const TensorView& dst);
-
-// A whole vector of any stored type, widened into dst [n] f32.
-void load_vector(const WeightSource& source, const std::string& name, const TensorView& dst);
 
 }  // namespace tutti

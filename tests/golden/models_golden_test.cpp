@@ -109,16 +109,15 @@ void compare_row(const Expected& expected, int position, const float* found, std
 }
 
 // The prompt in chunks, then the golden's tokens one by one.
-void run_prompt(Model& model, const Exec& exec, int rank, const Expected& expected,
-                float tolerance) {
+void run_prompt(Model& model, Device& device, int rank, const Expected& expected, float tolerance) {
   Ids ids = expected.prompt;
   ids.insert(ids.end(), expected.tokens.begin(), expected.tokens.end() - 1);
   const KvLayout layout = model.kv_layout();
-  KvCache cache(Place::host, layout, layout.pages_for(static_cast<std::int64_t>(ids.size())));
+  KvCache cache(device, layout, layout.pages_for(static_cast<std::int64_t>(ids.size())));
   const auto prompt = static_cast<int>(expected.prompt.size());
   for (int first = 0; first < static_cast<int>(ids.size());) {
     const int count = first < prompt ? std::min(kChunk, prompt - first) : 1;
-    const TensorView logits = model.forward(exec, plan_of(ids, first, count, cache), cache);
+    const TensorView logits = model.forward(plan_of(ids, first, count, cache), cache).logits;
     for (int i = 0; rank == 0 && i < count; ++i) {
       compare_row(expected, first + i, logits.row<float>(i), logits.shape[1], tolerance);
     }
@@ -148,13 +147,13 @@ TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
   const DecoderSpec spec = DecoderSpec::from_json(file.config());
   const ShardPlan plan(spec.shard_shape(), ranks);
   run_ranks(ranks, [&](int rank, Communicator& group, ControlPlane&) {
-    const Exec exec;
+    const auto device = make_host_device(1);
     const ModelFileSource weights(file, {});
-    const auto model = make_model(spec, plan, exec, group, weights,
+    const auto model = make_model(spec, plan, *device, group, weights,
                                   {.max_step_tokens = kChunk, .max_logit_rows = kChunk});
     for (const Expected& expected : golden.prompts) {
       SCOPED_TRACE(fmt::format("prompt of {} tokens", expected.prompt.size()));
-      run_prompt(*model, exec, rank, expected, golden.tolerance);
+      run_prompt(*model, *device, rank, expected, golden.tolerance);
     }
   });
 }

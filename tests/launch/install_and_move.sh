@@ -6,4 +6,5 @@ rm -rf "$3"
 mv "$3/first" "$3/second"
 "$3/second/bin/tutti" --version
 test -s "$3/second/share/man/man1/tutti.1"
+test -s "$3/second/share/tutti/shapes/llama-2-7b.json"
 bash -n "$3/second/share/bash-completion/completions/tutti"

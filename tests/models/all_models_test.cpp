@@ -64,7 +64,8 @@ TEST(AllModels, AModelHoldsWhatItsPlanSays) {
     const ShardPlan plan(spec.shard_shape(), ranks);
     run_ranks(ranks, [&](int rank, Communicator& group, ControlPlane&) {
       const RandomWeights weights(1, DType::bf16);
-      const auto model = make_model(spec, plan, {}, group, weights, {});
+      const auto device = make_host_device(1);
+      const auto model = make_model(spec, plan, *device, group, weights, {});
       const std::int64_t norms = spec.hidden * (2 * spec.layers + 1);
       const auto bytes = static_cast<std::size_t>(2 * plan.share(rank).parameters + 2 * norms);
       EXPECT_EQ(model->weight_bytes(), bytes) << "rank " << rank << " of " << ranks;

@@ -30,7 +30,8 @@ TEST(BlockPool, RefusesAPageThatIsNotInUse) {
 
 TEST(KvCache, LayersDoNotOverlapAndFillTheStatedBytes) {
   const KvLayout layout{.layers = 3, .kv_heads = 2, .head_dim = 4, .page_size = 8};
-  const KvCache cache(Place::host, layout, 5);
+  const auto device = make_host_device(1);
+  const KvCache cache(*device, layout, 5);
   std::set<std::byte*> starts;
   std::size_t bytes = 0;
   for (int layer = 0; layer < 3; ++layer) {

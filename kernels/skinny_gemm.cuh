@@ -1,0 +1,59 @@
+// Products of a weight matrix with up to 16 tokens: what is launched, and with how much memory. The
+// kernel is in skinny_gemm_kernel.cuh; gemm.cu and gated_gemm.cu compile it.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/cuda_launch.cuh"
+#include "kernels/cuda_types.cuh"
+#include "kernels/skinny_gemm_kernel.cuh"
+
+namespace tutti::skinny {
+
+// 16-bit elements in rows that are whole 16-byte vectors.
+inline bool takes(const TensorView& x, const TensorView& weight) {
+  const auto in_vectors = [](const TensorView& view) {
+    return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.row_stride % 8 == 0;
+  };
+  return size_of(weight.dtype) == 2 && x.rows() <= kMostTokens && weight.shape[1] % 8 == 0 &&
+         in_vectors(x) && in_vectors(weight);
+}
+
+// Starts the kernel with this division of the work, unless a block would not fit the device.
+template <typename C>
+bool start_as(const CudaContext& context, const Exec& exec, const Args& args, int blocks) {
+  const std::size_t shared = shared_bytes<C>(args.tokens);
+  if (shared > context.shared_bytes) {
+    return false;
+  }
+  allow_shared_memory(&skinny_gemm_kernel<C>, shared);
+  launch(context, exec, "skinny_gemm", &skinny_gemm_kernel<C>, dim3(static_cast<unsigned>(blocks)),
+         dim3(kWarps * 32), shared, args);
+  return true;
+}
+
+// args but for what follows from the device; `kGated`: rows of y are columns of the gate.
+template <typename T, bool kGated>
+bool start(const CudaContext& context, const Exec& exec, Args args) {
+  const int blocks = static_cast<int>(std::min<std::int64_t>(context.multiprocessors, args.rows));
+  const std::int64_t rows_of_a_block = (args.rows + blocks - 1) / blocks * (kGated ? 2 : 1);
+  const std::int64_t rows_at_once = std::min<std::int64_t>(rows_of_a_block, 32);
+  args.release_ahead = context.gemm_tuning.release_ahead;
+  args.prefetch = static_cast<int>(
+      std::min<std::int64_t>(context.gemm_tuning.prefetch_bytes / rows_at_once / 16 * 8, 1 << 20));
+  if (args.tokens <= 8) {
+    return start_as<Division<T, 2, 1, 64, 5, kGated>>(context, exec, args, blocks);
+  }
+  if (rows_of_a_block > 32) {  // more rows at once, so that x is fetched less often
+    return start_as<Division<T, 4, 2, 32, 4, kGated>>(context, exec, args, blocks);
+  }
+  return start_as<Division<T, 2, 2, 64, 4, kGated>>(context, exec, args, blocks);
+}
+
+template <bool kGated>
+bool start(const CudaContext& context, const Exec& exec, DType dtype, const Args& args) {
+  return dtype == DType::bf16 ? start<__nv_bfloat16, kGated>(context, exec, args)
+                              : start<__half, kGated>(context, exec, args);
+}
+
+}  // namespace tutti::skinny
