@@ -137,9 +137,12 @@ endfunction()
 
 # tutti_mpi_test(NAME RANKS 1 2 3 4 SOURCES … USES …): one GoogleTest program with an MPI main
 # (tests/support/mpi_main.cpp: `test_session()` is its MpiSession), run once for each count, label
-# dist. ctest counts a rank as a processor, so that tests do not crowd one another out.
+# dist or LABEL. ctest counts a rank as a processor, so that tests do not crowd one another out.
 function(tutti_mpi_test name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "RANKS;SOURCES;USES" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "RANKS;SOURCES;USES" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL dist)
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -150,7 +153,8 @@ function(tutti_mpi_test name)
     add_test(NAME ${name}.n${ranks} COMMAND ${command} $<TARGET_FILE:${name}>
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(${name}.n${ranks} PROPERTIES
-      LABELS dist TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
+      LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
+      SKIP_RETURN_CODE 77
       ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")  # Open MPI keeps its own until the end
   endforeach()
 endfunction()

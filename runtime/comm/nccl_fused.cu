@@ -208,6 +208,7 @@ NcclFused::NcclFused(NcclHandle& handle, int rank, int ranks, int capability, co
   memory.outBufferHandle = &state.exchange.buffer;
   wanted.resourceRequirementsList = &memory;
   wanted.lsaMultimem = false;  // multicast is not for us to rely on
+  wanted.lsaBarrierCount = 1;  // unused; none at all is a request that NCCL is never sent
   handle.run("ncclDevCommCreate",
              [&] { return ncclDevCommCreate(handle.get(), &wanted, &state.exchange.comm); });
   const ncclTeam team = ncclTeamLsa(state.exchange.comm);

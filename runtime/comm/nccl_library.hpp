@@ -43,9 +43,6 @@ struct NcclOptions {
   bool even_alone = false;
   // NCCL's calls return when they are done: join_deadline means nothing then. For debugging.
   bool blocking = false;
-  // Called between the exchange of the group's name and joining it: tests fail a rank here.
-  std::function<void()> before_join;
-
   // Called on this rank's thread, with a line each: a path that is not to be had, and why.
   std::function<void(const std::string& message)> warn;
   // Called on the watchdog's thread when the group has failed and was aborted: the place to end the

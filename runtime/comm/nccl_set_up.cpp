@@ -118,9 +118,6 @@ void NcclCommunicator::join() {
                                 trouble.empty() ? "rank 0 failed" : trouble));
   }
   std::memcpy(&id, bytes.data(), sizeof id);
-  if (options_.before_join) {
-    options_.before_join();
-  }
   handle_ = std::make_shared<NcclHandle>(id, rank(), size(), where(), options_);
 }
 
