@@ -174,8 +174,8 @@ struct PrefillWarp {
     longest = work.limit(min(work.first + row + 16 * kRowTiles - 1, last));
   }
 
-  __device__ void attend(const PagedAttention<T>& p, const PrefillWork& work, const PrefillTiles<T, kDim>& tiles,
-                         int round) {
+  __device__ void attend(const PagedAttention<T>& p, const PrefillWork& work,
+                         const PrefillTiles<T, kDim>& tiles, int round) {
     const int lane = threadIdx.x % 32;
     const int begin = round * Layout::kKeys;
     if (begin >= longest) {
@@ -204,8 +204,8 @@ struct PrefillWarp {
     prefill_add_values<T, kDim>(sums, scores, tiles.values(round), lane);
   }
 
-  __device__ void mask(float (&scores)[kRowTiles][kColumns][4], const PrefillWork& work,
-                       int begin, int lane) const {
+  __device__ void mask(float (&scores)[kRowTiles][kColumns][4], const PrefillWork& work, int begin,
+                       int lane) const {
 #pragma unroll
     for (int m = 0; m < kRowTiles; ++m) {
       const int at = work.first + row + 16 * m + lane / 4;

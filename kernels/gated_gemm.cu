@@ -1,3 +1,4 @@
+// Few tokens take one kernel for both products and the gate; many a product and silu_mul.
 #include "kernels/skinny_gemm.cuh"
 
 namespace tutti {

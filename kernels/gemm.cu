@@ -1,3 +1,5 @@
+// Few tokens take the kernel of skinny_gemm.cuh, or that of gemm_rows.cuh where it does not fit;
+// many take the library.
 #include "kernels/gemm_library.hpp"
 #include "kernels/gemm_rows.cuh"
 #include "kernels/skinny_gemm.cuh"

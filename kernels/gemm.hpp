@@ -20,8 +20,10 @@ struct GemmArgs {
 // on, 16-bit weights are widened into exec.scratch first; ConfigError where it is smaller than
 // gemm_scratch_bytes.
 //
-// Device: x has the weight's type, y that or f32. The order of a sum depends on the shapes, the
-// number of tokens and the device.
+// Device: x has the weight's type, y that or f32. Up to 16 tokens the order of a sum depends on
+// nothing but `in` and the alignment of the rows; above, on the shapes, the number of tokens, the
+// device and which of the library's algorithms was fastest at first use. There a bias is added to a
+// y that was rounded to its type.
 void gemm(const Exec& exec, const GemmArgs& args);
 
 // Bytes of exec.scratch that gemm wants for a weight with rows of `in` elements.

@@ -1,7 +1,6 @@
 #include "kernels/gemm_library.hpp"
 
 #include <cublasLt.h>
-#include <cuda_runtime.h>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -80,90 +80,96 @@ constexpr std::size_t shared_bytes(int tokens) {
          sizeof(float) * kWarps * 8 * C::kTokenTiles * C::kSumPitch;
 }
 
-// Which stage of the block's work comes next, for one warp.
+// Which stage of the block's work comes next for one warp, and where its lane reads it.
 template <typename C>
 struct Cursor {
+  using T = typename C::Element;
+
   std::int64_t first;  // the block's rows
   int count;
   int passes;
   int warp;
-  int steps;  // stages of this warp in a pass
+  int lane_row;     // of the rows that the warp loads at once, this lane's
+  int lane_vector;  // and of that row, the vector
+  int steps;        // stages of this warp in a pass
   int pass = 0;
   int step = 0;
   int begin = 0;  // rows of the pass: begin, … of the block's
   int rows = 0;
+  const T* from = nullptr;  // the lane's vector of the pass's first stage, were it slice 0
 
-  __device__ Cursor(const Args& args, int warp_in) : warp(warp_in) {
+  __device__ Cursor(const Args& args, int warp_in, int lane)
+      : warp(warp_in), lane_row(lane / C::kVectors), lane_vector(lane % C::kVectors) {
     first = args.rows * blockIdx.x / gridDim.x;
     count = static_cast<int>(args.rows * (blockIdx.x + 1) / gridDim.x - first);
     passes = (count + C::kPass - 1) / C::kPass;
     const int slices = (args.in + kSlice - 1) / kSlice;
     steps = (slices - warp + kWarps - 1) / kWarps * C::kStagesOfSlice;  // 0 where slices <= warp
-    enter(0);
+    enter(args, 0);
   }
   __device__ int total() const { return passes * steps; }
   __device__ bool valid() const { return pass < passes && steps > 0; }
-  __device__ void enter(int pass_in) {  // passes are as equal as can be
+  __device__ void enter(const Args& args, int pass_in) {  // passes are as equal as can be
     pass = pass_in;
     begin = count * pass / passes;
     rows = count * (pass + 1) / passes - begin;
+    from = static_cast<const T*>(args.weight) + (first + begin + lane_row) * args.weight_stride +
+           lane_vector * 8;
   }
   __device__ int element() const {  // of the row, where the stage begins
     return (warp + kWarps * (step / C::kStagesOfSlice)) * kSlice +
            step % C::kStagesOfSlice * C::kStage;
   }
-  __device__ void advance() {
+  __device__ void advance(const Args& args) {
     if (++step == steps) {
       step = 0;
-      enter(pass + 1);
+      enter(args, pass + 1);
     }
   }
 };
 
-// Starts loading `rows` rows of a stage to `to`, zeros beyond the end of the rows.
+// Starts loading this lane's share of a stage: its vector of every kRowsAtOnce-th of `rows` rows.
+// `bytes` is 0 beyond the end of the rows, for zeros.
 template <typename C, int kMostRows, bool kWeights>
 __device__ inline void load_rows(unsigned to, const typename C::Element* from, std::int64_t stride,
-                                 int rows, int element, int in, int lane, std::uint64_t policy) {
+                                 int rows, int bytes, std::uint64_t policy) {
   constexpr int kRowsAtOnce = 32 / C::kVectors;
-  const int row = lane / C::kVectors;
-  const int vector = lane % C::kVectors;
-  const int i = element + vector * 8;
-  const int bytes = i < in ? 16 : 0;
-  from += row * stride + (i < in ? i : 0);
-  to += row * C::kRowBytes + C::place_of(row, vector);
+  const std::int64_t step = kRowsAtOnce * stride;
 #pragma unroll
   for (int r = 0; r < kMostRows; r += kRowsAtOnce) {
-    if (r + row < rows) {
+    if (r < rows) {
       if constexpr (kWeights) {
         copy_async_once(to + r * C::kRowBytes, from, bytes, policy);
       } else {
         copy_async(to + r * C::kRowBytes, from, bytes);
       }
     }
-    from += kRowsAtOnce * stride;
+    from += step;
   }
 }
 
+// `stage`: where this lane's first vector goes.
 template <typename C>
-__device__ inline void load_weights(const Args& args, const Cursor<C>& at, unsigned stage, int lane,
+__device__ inline void load_weights(const Args& args, const Cursor<C>& at, unsigned stage,
                                     std::uint64_t policy) {
-  using T = typename C::Element;
-  const T* from = static_cast<const T*>(args.weight) + (at.first + at.begin) * args.weight_stride;
   const int element = at.element();
-  load_rows<C, C::kPass, true>(stage, from, args.weight_stride, at.rows, element, args.in, lane,
-                               policy);
+  const int bytes = element + at.lane_vector * 8 < args.in ? 16 : 0;
+  const int rows = at.rows - at.lane_row;
+  load_rows<C, C::kPass, true>(stage, at.from + element, args.weight_stride, rows, bytes, policy);
   if constexpr (C::kGated) {
-    load_rows<C, C::kPass, true>(stage + C::kPass * C::kRowBytes, from + args.up,
-                                 args.weight_stride, at.rows, element, args.in, lane, policy);
+    load_rows<C, C::kPass, true>(stage + C::kPass * C::kRowBytes, at.from + args.up + element,
+                                 args.weight_stride, rows, bytes, policy);
   }
 }
 
+// `x`: this lane's vector of slice 0.
 template <typename C>
-__device__ inline void load_x(const Args& args, const Cursor<C>& at, unsigned stage, int lane) {
-  using T = typename C::Element;
-  load_rows<C, 8 * C::kTokenTiles, false>(stage + C::kRows * C::kRowBytes,
-                                          static_cast<const T*>(args.x), args.x_stride, args.tokens,
-                                          at.element(), args.in, lane, 0);
+__device__ inline void load_x(const Args& args, const Cursor<C>& at, unsigned stage,
+                              const typename C::Element* x) {
+  const int element = at.element();
+  const int bytes = element + at.lane_vector * 8 < args.in ? 16 : 0;
+  load_rows<C, 8 * C::kTokenTiles, false>(stage + C::kRows * C::kRowBytes, x + element,
+                                          args.x_stride, args.tokens - at.lane_row, bytes, 0);
 }
 
 // What lies in the rows of the first pass beyond the ring, into the second-level cache.
@@ -295,6 +301,7 @@ __device__ inline void finish_pass(const Args& args, const Sums<C>& sums, float*
     }
     return sum;
   };
+#pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < C::kPass * args.tokens; i += kWarps * 32) {
     const int token = i / C::kPass;
     const int row = i % C::kPass;
@@ -318,17 +325,19 @@ __global__ void __launch_bounds__(kWarps * 32) skinny_gemm_kernel(const Args arg
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int stage_bytes = C::stage_bytes(args.tokens);
   unsigned char* ring = shared + warp * C::kStages * stage_bytes;
-  const unsigned ring_address = static_cast<unsigned>(__cvta_generic_to_shared(ring));
   auto* shared_sums = reinterpret_cast<float*>(shared + kWarps * C::kStages * stage_bytes);
   const std::uint64_t policy = read_once_policy();
 
-  const Cursor<C> start(args, warp);
+  const Cursor<C> start(args, warp, lane);
+  const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(ring)) +
+                      start.lane_row * C::kRowBytes +
+                      C::place_of(start.lane_row, start.lane_vector);
   Cursor<C> next = start;  // to be loaded
-#pragma unroll
+#pragma unroll 1
   for (int s = 0; s < C::kStages; ++s) {
     if (next.valid()) {
-      load_weights(args, next, ring_address + s * stage_bytes, lane, policy);
-      next.advance();
+      load_weights(args, next, to + s * stage_bytes, policy);
+      next.advance(args);
     }
     commit_copies();
   }
@@ -338,22 +347,22 @@ __global__ void __launch_bounds__(kWarps * 32) skinny_gemm_kernel(const Args arg
     release_dependents();
   }
   wait_for_predecessor();
+  const auto* x = static_cast<const typename C::Element*>(args.x) + start.lane_row * args.x_stride +
+                  start.lane_vector * 8;
   Cursor<C> x_next = start;
-#pragma unroll
+#pragma unroll 1
   for (int s = 0; s < C::kStages; ++s) {
     if (x_next.valid()) {
-      load_x(args, x_next, ring_address + s * stage_bytes, lane);
-      x_next.advance();
+      load_x(args, x_next, to + s * stage_bytes, x);
+      x_next.advance(args);
     }
     commit_copies();
   }
 
   Sums<C> sums;
-  Cursor<C> at = start;
   int slot = 0;  // byte offset of the stage in the ring
   for (int pass = 0; pass < start.passes; ++pass) {
     sums.clear();
-    at.enter(pass);
     for (int step = 0; step < start.steps; ++step) {
       wait_for_copies<C::kStages - 1>();  // all but the last so many groups have come
       __syncwarp();
@@ -361,9 +370,9 @@ __global__ void __launch_bounds__(kWarps * 32) skinny_gemm_kernel(const Args arg
       fragments.load(ring + slot, args.tokens, lane);
       __syncwarp();
       if (next.valid()) {
-        load_weights(args, next, ring_address + slot, lane, policy);
-        load_x(args, next, ring_address + slot, lane);
-        next.advance();
+        load_weights(args, next, to + slot, policy);
+        load_x(args, next, to + slot, x);
+        next.advance(args);
         if (--to_issue == args.release_ahead) {
           release_dependents();
         }
@@ -372,7 +381,9 @@ __global__ void __launch_bounds__(kWarps * 32) skinny_gemm_kernel(const Args arg
       slot = slot + stage_bytes == C::kStages * stage_bytes ? 0 : slot + stage_bytes;
       fragments.multiply(sums);
     }
-    finish_pass<C>(args, sums, shared_sums, warp, lane, at.first + at.begin, at.rows);
+    const int begin = start.count * pass / start.passes;
+    const int end = start.count * (pass + 1) / start.passes;
+    finish_pass<C>(args, sums, shared_sums, warp, lane, start.first + begin, end - begin);
   }
 }
 

@@ -53,7 +53,7 @@ std::unique_ptr<Tokenizer> ModelToRun::make_tokenizer() const {
 std::unique_ptr<WeightSource> ModelToRun::source(
     const ReadOptions& options, std::function<void(std::uint64_t)> on_bytes) const {
   if (file_ == nullptr) {
-    return std::make_unique<RandomWeights>(seed_, dtype_);
+    return std::make_unique<RandomWeights>(seed_, dtype_, std::move(on_bytes));
   }
   return std::make_unique<ModelFileSource>(*file_, options, std::move(on_bytes));
 }

@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernels/error.hpp"
+#include "launch/exit_code.hpp"
+#include "launch/output.hpp"
 #include "launch/together.hpp"
 #include "runtime/comm/mpi_communicator.hpp"
+#include "runtime/comm/nccl_library.hpp"
 
 namespace tutti {
 namespace {
@@ -26,6 +31,24 @@ RankGpus look_around(DeviceWish wish, const MpiSession& mpi, std::optional<CudaL
     own.why_none = error.what();
   }
   return own;
+}
+
+NcclOptions nccl_options(const MpiSession& mpi) {
+  const std::vector<int>& nodes = mpi.node_of_rank();
+  NcclOptions options;
+  options.one_node =
+      std::all_of(nodes.begin(), nodes.end(), [&](int node) { return node == nodes.front(); });
+  options.host = mpi.host();
+  options.warn = [root = mpi.rank() == 0](const std::string& message) {
+    if (root) {
+      write_message(fmt::format("tutti: warning: {}\n", message));
+    }
+  };
+  options.failed = [&mpi](const std::string& message) {
+    write_message(fmt::format("tutti: rank {} on {}: {}\n", mpi.rank(), mpi.host(), message));
+    mpi.abort(static_cast<int>(ExitCode::peer));
+  };
+  return options;
 }
 
 std::vector<RankGpus> gather_gpus(ControlPlane& control, const RankGpus& own) {
@@ -58,7 +81,9 @@ RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGr
   together(control, mpi.host(), [&] {
     own.device = library->make_device(choice.ordinals[static_cast<std::size_t>(mpi.rank())]);
   });
-  // TODO nccl
+  NcclOptions options = nccl_options(mpi);
+  alike(
+      [&] { own.communicator = make_nccl_communicator(*library, *own.device, control, options); });
   own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
                                : own.device->name();
   return own;

@@ -270,6 +270,7 @@ void Session::serve(const std::function<void(Engine&)>& work) {
   } else {
     follow(control_, *model_, *cache_);
   }
+  ranked_.communicator->close();  // in order, while all are here; nothing is replayed any more
   on_root([&] {
     if (failure) {
       std::rethrow_exception(failure);

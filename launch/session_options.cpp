@@ -50,8 +50,8 @@ OptionGroup session_option_group() {
 SessionOptions session_options(const ParsedOptions& parsed) {
   constexpr std::int64_t kMostTokens = 1 << 30;
   constexpr std::int64_t kMostThreads = 4096;
-  constexpr std::array<std::string, 3> kDevices = {"auto", "cuda", "host"};
-  constexpr std::array<std::string, 3> kTypes = {"f32", "f16", "bf16"};
+  const std::array<std::string, 3> kDevices = {"auto", "cuda", "host"};
+  const std::array<std::string, 3> kTypes = {"f32", "f16", "bf16"};
   SessionOptions options;
   const std::string& device = parsed.choice("device", kDevices);
   options.device = device == "auto"   ? DeviceWish::automatic

@@ -57,8 +57,9 @@ class Communicator {
   // waits for nothing (""). A group with a watchdog is aborted when that takes too long.
   virtual void watch(std::string_view stage) { static_cast<void>(stage); }
 
-  // Collective, once, when the device is idle and no graph will be replayed any more: gives back
-  // what the group holds. A group that ends without it tells its peers nothing.
+  // Collective, once, when this group's work is done and every graph that recorded some of it is
+  // gone (NCCL waits for that): gives back what the group holds. A group that ends without it tells
+  // its peers nothing.
   virtual void close() {}
 };
 

@@ -74,7 +74,7 @@ void Watchdog::bark(const std::string& why) {
   }
   const bool ended = run_with_deadline(hooks_.abort, times_.abort_deadline);
   if (hooks_.report) {
-    hooks_.report(ended ? why : why + "; what hangs could not be ended");
+    hooks_.report(ended ? why : why + "; ending what hangs did not end in time");
   }
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/engine/step_inputs.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/sample_rows.hpp"
 

@@ -117,8 +117,7 @@ void run_prompt(Model& model, Device& device, int rank, const Expected& expected
   const auto prompt = static_cast<int>(expected.prompt.size());
   for (int first = 0; first < static_cast<int>(ids.size());) {
     const int count = first < prompt ? std::min(kChunk, prompt - first) : 1;
-    const TensorView logits =
-        model.forward(device.exec(), plan_of(ids, first, count, cache), cache);
+    const TensorView logits = model.forward(plan_of(ids, first, count, cache), cache).logits;
     for (int i = 0; rank == 0 && i < count; ++i) {
       compare_row(expected, first + i, logits.row<float>(i), logits.shape[1], tolerance);
     }

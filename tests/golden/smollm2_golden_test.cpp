@@ -195,15 +195,14 @@ TEST_F(Smollm2, AllCasesInOneBatchGiveTheReferencesTokens) {
   std::vector<Ids> answers(all.size());
   run_ranks(kRanks, [&](int rank, Communicator& group, ControlPlane& control) {
     const auto device = make_host_device(1);
-    const Exec exec = device->exec();
     const ModelFileSource weights(file, {});
     const auto model = make_model(spec, plan, *device, group, weights, {});
     KvCache cache(*device, model->kv_layout(), 160);  // of 16 tokens: 1,000 and 13 * 64 fit
     if (rank != 0) {
-      follow(exec, control, *model, cache);
+      follow(control, *model, cache);
       return;
     }
-    Engine engine(exec, control, *model, cache, *tokenizer);
+    Engine engine(control, *model, cache, *tokenizer);
     for (std::size_t i = 0; i < all.size(); ++i) {
       engine.submit({.id = i,
                      .prompt = all[i].at("prompt_ids").get<Ids>(),

@@ -39,16 +39,15 @@ inline void with_engine(const EngineRun& run, const std::function<void(Engine&)>
   const ShardPlan plan(run.spec.shard_shape(), run.ranks);
   run_ranks(run.ranks, [&](int rank, Communicator& group, ControlPlane& control) {
     const auto device = make_host_device(1);
-    const Exec exec = device->exec();
     const RandomWeights weights(11, DType::f32);
     const auto model = make_model(run.spec, plan, *device, group, weights, run.limits);
     KvCache cache(*device, model->kv_layout(), run.pages);
     if (rank != 0) {
-      follow(exec, control, *model, cache);
+      follow(control, *model, cache);
       return;
     }
     const ByteTokenizer tokenizer;
-    Engine engine(exec, control, *model, cache, tokenizer);
+    Engine engine(control, *model, cache, tokenizer);
     drive(engine);
     engine.stop();
   });

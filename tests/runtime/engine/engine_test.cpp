@@ -99,7 +99,9 @@ TEST(Engine, ACancelledRequestEndsAtTheNextStep) {
 // Breaks before it meets the other ranks.
 class BrokenModel final : public Model {
  public:
-  TensorView forward(const Exec&, const StepPlan&, KvCache&) override { throw std::bad_alloc(); }
+  StepOutput forward(const StepPlan&, KvCache&) override { throw std::bad_alloc(); }
+  bool samples() const override { return false; }
+  Device& device() override { return *device_; }
   KvLayout kv_layout() const override { return {.layers = 1, .kv_heads = 1, .head_dim = 8}; }
   std::int64_t vocabulary() const override { return 259; }
   std::int64_t context_length() const override { return 64; }
@@ -107,17 +109,18 @@ class BrokenModel final : public Model {
   int max_logit_rows() const override { return 1; }
   std::size_t weight_bytes() const override { return 0; }
   std::size_t workspace_bytes() const override { return 0; }
+
+ private:
+  std::unique_ptr<Device> device_ = make_host_device(1);
 };
 
 // stop() would then be a broadcast that the others, who wait in a collective, never take.
 TEST(Engine, KnowsThatItFailedAmongTheOtherRanks) {
   run_ranks(1, [](int, Communicator&, ControlPlane& control) {
-    const Exec exec;
     BrokenModel model;
-    const auto device = make_host_device(1);
-    KvCache cache(*device, model.kv_layout(), 4);
+    KvCache cache(model.device(), model.kv_layout(), 4);
     const test::ByteTokenizer tokenizer;
-    Engine engine(exec, control, model, cache, tokenizer);
+    Engine engine(control, model, cache, tokenizer);
     engine.submit({.id = 1, .prompt = {65}});
     EXPECT_FALSE(engine.mid_step());
     EXPECT_THROW(engine.step([](const TokenEvent&) {}), std::bad_alloc);

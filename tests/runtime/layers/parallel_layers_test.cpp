@@ -60,12 +60,13 @@ TEST_P(ParallelLayers, ColumnThenRowEqualsTheWholeProduct) {
   run_ranks(GetParam(), [&](int rank, Communicator& group, ControlPlane&) {
     const Range own = part(kMiddle, GetParam(), rank);
     const ColumnParallelLinear up(filled(own, {0, kIn}));
-    const RowParallelLinear down(filled({0, kOut}, own), group);
+    const RowParallelLinear down(filled({0, kOut}, own));
     const Tensor middle(Place::host, DType::f32, {kTokens, own.size()});
     const Tensor y(Place::host, DType::f32, {kTokens, kOut});
     const Exec exec;
     up.forward(exec, x.view(), middle.view());
-    down.forward(exec, middle.view(), y.view());
+    down.forward_summand(exec, middle.view(), y.view());
+    group.all_reduce_sum(exec, y.view());
     EXPECT_EQ(values(y.view()), expected) << "rank " << rank;
   });
 }
@@ -74,7 +75,8 @@ TEST_P(ParallelLayers, EmbeddingAndHeadCoverTheVocabulary) {
   constexpr std::int64_t kVocabulary = 47;
   constexpr std::int64_t kHidden = 8;
   std::vector<std::int32_t> ids{0, 46, 20};
-  const TensorView id_view(ids.data(), DType::i32, Place::host, {kTokens});
+  StepTensors step;
+  step.ids = TensorView(ids.data(), DType::i32, Place::host, {kTokens});
   std::vector<std::int64_t> rows;
   for (int rank = 0; rank < GetParam(); ++rank) {
     rows.push_back(part(kVocabulary, GetParam(), rank).size());
@@ -84,7 +86,7 @@ TEST_P(ParallelLayers, EmbeddingAndHeadCoverTheVocabulary) {
     const Range own = part(kVocabulary, GetParam(), rank);
     const Tensor table = filled(own, {0, kHidden});
     const Tensor hidden(Place::host, DType::f32, {kTokens, kHidden});
-    VocabParallelEmbedding(table.view(), own.begin, group).forward(exec, id_view, hidden.view());
+    VocabParallelEmbedding(table.view(), own.begin, group).forward(exec, step, hidden.view());
     for (std::int64_t t = 0; t < kTokens; ++t) {
       for (std::int64_t i = 0; i < kHidden; ++i) {
         ASSERT_EQ(hidden.view().row<float>(t)[i], element(ids[static_cast<std::size_t>(t)], i));

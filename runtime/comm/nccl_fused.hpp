@@ -1,0 +1,37 @@
+// Own kernels for small messages on NCCL's device interface: every rank writes what it has straight
+// into its peers' memory and adds what arrives, in one launch. Part of the device library.
+#pragma once
+
+#include <memory>
+
+#include "runtime/comm/nccl_handle.hpp"
+
+namespace tutti {
+
+class NcclFused {
+ public:
+  // Collective. `stop` is host memory that the device reads: not 0 ends all waiting in kernels,
+  // with wrong sums. Errors: CommError where NCCL has no device interface for this group.
+  NcclFused(NcclHandle& handle, int rank, int ranks, int capability, const int* stop,
+            const NcclOptions& options);
+  ~NcclFused();  // keeps what close() was not called for
+  NcclFused(const NcclFused&) = delete;
+  NcclFused& operator=(const NcclFused&) = delete;
+
+  // By type and shape alone, so that all ranks decide alike.
+  bool takes(const TensorView& x) const;
+  bool takes(const AddRmsnormArgs& args) const;
+
+  // x += what the others hold, in f32 in rank order, rounded once to x's type.
+  void sum(const Exec& exec, const TensorView& x);
+  // As Communicator::all_reduce_add_rmsnorm; leaves x as it is unless y is x.
+  void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args);
+
+  void close(NcclHandle& handle);
+
+ private:
+  struct State;  // nccl_device.h is for device code alone
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tutti
