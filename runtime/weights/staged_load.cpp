@@ -1,6 +1,7 @@
 #include "runtime/weights/staged_load.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -8,6 +9,8 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "kernels/error.hpp"
 #include "kernels/transpose.hpp"
@@ -39,32 +42,47 @@ class Rounds {
   // Null once closed.
   Slot* take_free() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || !free_.empty(); });
+    freed_.wait(lock, [&] { return closed_ || !free_.empty(); });
     return closed_ ? nullptr : pop(free_);
   }
   // Throws a reader's failure.
   Filled take_filled() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return failure_ || !filled_.empty(); });
+    arrived_.wait(lock, [&] { return failure_ || !filled_.empty(); });
     if (failure_) {
       std::rethrow_exception(failure_);
     }
     return pop(filled_);
   }
   void give_free(Slot* slot) {
-    change([&] { free_.push_back(slot); });
+    {
+      const std::lock_guard lock(mutex_);
+      free_.push_back(slot);
+    }
+    freed_.notify_one();
   }
   void give_filled(Filled filled) {
-    change([&] { filled_.push_back(filled); });
+    {
+      const std::lock_guard lock(mutex_);
+      filled_.push_back(filled);
+    }
+    arrived_.notify_one();
   }
   void fail(std::exception_ptr failure) {
-    change([&] {
+    {
+      const std::lock_guard lock(mutex_);
       failure_ = failure_ ? failure_ : std::move(failure);
       closed_ = true;
-    });
+    }
+    freed_.notify_all();
+    arrived_.notify_all();
   }
   void close() {
-    change([&] { closed_ = true; });
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    freed_.notify_all();
   }
 
  private:
@@ -74,17 +92,10 @@ class Rounds {
     queue.pop_front();
     return first;
   }
-  template <typename Change>
-  void change(const Change& what) {
-    {
-      const std::lock_guard lock(mutex_);
-      what();
-    }
-    changed_.notify_all();
-  }
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable freed_;    // readers wait for it
+  std::condition_variable arrived_;  // the caller does
   std::deque<Slot*> free_;
   std::deque<Filled> filled_;
   std::exception_ptr failure_;
