@@ -90,6 +90,7 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
     write_result(options.json ? latency_json(session.facts(), options, result).dump(2) + "\n"
                               : latency_text(session.facts(), options, result));
   });
+  session.close();
   return ExitCode::fine;
 }
 
@@ -107,6 +108,7 @@ ExitCode run_load(const MpiSession& mpi, const ParsedOptions& parsed) {
     write_result(options.json ? load_json(session.facts(), options, result).dump(2) + "\n"
                               : load_text(session.facts(), options, result));
   });
+  session.close();
   return ExitCode::fine;
 }
 

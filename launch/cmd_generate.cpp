@@ -168,6 +168,7 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   } else {
     answer_prompts(session, options);
   }
+  session.close();
   return ExitCode::fine;
 }
 

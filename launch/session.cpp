@@ -270,12 +270,17 @@ void Session::serve(const std::function<void(Engine&)>& work) {
   } else {
     follow(control_, *model_, *cache_);
   }
-  ranked_.communicator->close();  // in order, while all are here; nothing is replayed any more
   on_root([&] {
     if (failure) {
       std::rethrow_exception(failure);
     }
   });
+}
+
+void Session::close() {
+  model_.reset();  // with its recordings, which hold calls of the communicator
+  cache_.reset();
+  ranked_.communicator->close();
 }
 
 std::uint64_t peak_resident_bytes() {

@@ -88,6 +88,9 @@ class Session {
   // Runs `work` with an engine on the root and the others behind it.
   void serve(const std::function<void(Engine&)>& work);
 
+  // Gives back model, cache and communicator in order, while all ranks are here; the last call.
+  void close();
+
  private:
   void open();
   void choose_threads_of_rank();

@@ -139,10 +139,17 @@ StepOutput Decoder::forward(const StepPlan& plan, KvCache& cache) {
     recorded->second->replay();
   } else {  // the first of its size runs as it is: what tunes itself does so outside a recording
     compute(step, cache, size);
-    device_.synchronize();
+    wait();
     graphs_[size] = device_.record([&] { compute(step, cache, size); });
   }
   return output(plan.wanted());
+}
+
+void Decoder::wait() {
+  group_.watch("a step of the model");
+  device_.synchronize();
+  group_.watch("");
+  group_.check();
 }
 
 // Whether every sequence decodes one token, in a batch that is recorded or may be.

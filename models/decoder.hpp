@@ -27,6 +27,7 @@ class Decoder final : public Model {
   // batch (1, 2, 4, 8, 16, 24, …) and replayed, padded to that size.
   StepOutput forward(const StepPlan& plan, KvCache& cache) override;
 
+  void wait() override;
   bool samples() const override { return device_.place() != Place::host; }
   Device& device() override { return device_; }
   KvLayout kv_layout() const override;

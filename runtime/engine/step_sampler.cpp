@@ -85,7 +85,7 @@ std::vector<SampledToken> StepSampler::draw(const StepOutput& output,
   if (model_.samples() && !rows.empty()) {
     device.copy_out(ids_.data(), output.ids.data, sizeof(TokenId) * rows.size());
   }
-  device.synchronize();
+  model_.wait();
   std::vector<SampledToken> tokens;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (draws_here(*rows[i])) {

@@ -230,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(Models, DecoderCuda,
                                            Case{"middle_f32", middle_spec(), DType::f32},
                                            Case{"middle_f16", middle_spec(), DType::f16},
                                            Case{"middle_bf16", middle_spec(), DType::bf16}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace tutti
