@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_ceilings.hpp"
+#include "launch/bench_collectives.hpp"
 
 namespace tutti {
 namespace {
@@ -146,6 +147,7 @@ LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
   session.serve(
       [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
   result.ranks = session.gather_facts();  // before the ceilings take memory of their own
+  result.collective_seconds = collective_seconds_of_step(session, options.batch);
   const GemmCeiling gemm = library_gemm_of_all(session, options.prompt_tokens);
   result.prompt_flops = options.batch * gemm.flops;
   result.library_seconds = options.batch * gemm.seconds;

@@ -25,6 +25,7 @@ struct LatencyResult {
   double weight_bytes_per_token = 0;  // read by all ranks
   double kv_bytes_per_token = 0;      // read by all ranks, in the middle of the answer
   double read_bandwidth = 0;          // bytes per second of all ranks together
+  double collective_seconds = 0;      // of a step that decodes, measured by itself
   double prompt_flops = 0;            // matrix products of the prompt
   double library_seconds = 0;         // for the same products
   std::vector<RankFacts> ranks;

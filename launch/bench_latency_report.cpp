@@ -34,6 +34,11 @@ std::string decode_rows(const LatencyResult& result) {
   text += fmt::format("per token       {:.2f} ms mean, {:.2f} ms p50, {:.2f} ms p99\n",
                       1e3 * result.between_tokens.mean, 1e3 * result.between_tokens.p50,
                       1e3 * result.between_tokens.p99);
+  if (result.collective_seconds > 0) {
+    text += fmt::format("collectives     {:.3f} ms of a step: {:.1f} %\n",
+                        1e3 * result.collective_seconds,
+                        percent(result.collective_seconds, result.between_tokens.p50));
+  }
   text += fmt::format("bytes per token {} ({} of weights, {} of KV)\n",
                       human_bytes(static_cast<std::uint64_t>(result.bytes_per_token())),
                       human_bytes(static_cast<std::uint64_t>(result.weight_bytes_per_token)),
@@ -109,6 +114,7 @@ json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
       {"tokens_per_second", summary_json(result.whole_speed)},
       {"tokens", result.tokens},
       {"seconds_per_token", summary_json(result.between_tokens)},
+      {"collective_seconds_per_step", result.collective_seconds},
       {"weight_bytes_per_token", result.weight_bytes_per_token},
       {"kv_bytes_per_token", result.kv_bytes_per_token},
       {"achieved_bytes_per_second", result.achieved_bandwidth()},

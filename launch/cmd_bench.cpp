@@ -1,8 +1,10 @@
 // tutti bench KIND: numbers, with the ceilings that they are to be held against.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "launch/bench_collectives.hpp"
 #include "launch/bench_latency.hpp"
 #include "launch/bench_load.hpp"
 #include "launch/commands.hpp"
@@ -13,21 +15,22 @@ namespace tutti {
 namespace {
 
 const std::vector<std::string>& kinds() {
-  static const std::vector<std::string> known = {"latency", "load"};
+  static const std::vector<std::string> known = {"latency", "load", "collectives"};
   return known;
 }
 
 CommandSpec bench_spec() {
   return {
       .name = "bench",
-      .summary = "Measure a model on these ranks (latency, load)",
-      .synopsis = "KIND MODEL.h5 [options]",
+      .summary = "Measure a model on these ranks (latency, load, collectives)",
+      .synopsis = "KIND [MODEL.h5] [options]",
       .text =
-          "KIND is latency: one request, or --batch of them together, with random prompt tokens. "
-          "Load time, "
-          "time to the first\ntoken and time per token, against the read bandwidth and "
-          "the library's matrix product\nmeasured in the same run, and the memory of each "
-          "rank.",
+          "latency: one request, or --batch of them together, with random prompt tokens. Time to\n"
+          "the first token and time per token, against the read bandwidth and the library's "
+          "matrix\n"
+          "product measured in the same run, and the memory of each rank.\n"
+          "load: how fast the weights arrive, beside plain reading of as many bytes.\n"
+          "collectives: what the exchanges between these ranks cost; wants no model.",
       .groups = {{.title = "Benchmark",
                   .options =
                       {
@@ -53,6 +56,7 @@ CommandSpec bench_spec() {
                  session_option_group(),
                  message_option_group()},
       .operands = {"KIND", "MODEL.h5"},
+      .optional_operands = 1,
       .examples = {"mpirun -n 2 tutti bench latency m.h5",
                    "tutti bench latency m.h5 --prompt-tokens 1024 --new-tokens 64 --json"}};
 }
@@ -112,8 +116,35 @@ ExitCode run_load(const MpiSession& mpi, const ParsedOptions& parsed) {
   return ExitCode::fine;
 }
 
+ExitCode run_collectives(const MpiSession& mpi, const ParsedOptions& parsed) {
+  if (mpi.size() == 1) {
+    throw UsageError("bench collectives wants two ranks or more: mpirun -n 2 tutti bench …");
+  }
+  MpiControlPlane control(mpi.world());
+  const RankGrid grid({.replicas = 1, .stages = 1, .tensor_ranks = mpi.size()}, mpi.node_of_rank());
+  RankDevice own = open_rank_device(device_wish(parsed), mpi, grid, control, 1);
+  const std::vector<CollectiveCase> cases = usual_collective_cases(own.device->place());
+  const std::vector<CollectiveTime> times =
+      time_collectives(*own.communicator, control, *own.device, cases);
+  on_root(control, [&] {
+    write_result(parsed.flag("json")
+                     ? collectives_json(own.backend, mpi.size(), times).dump(2) + "\n"
+                     : collectives_text(own.backend, mpi.size(), times));
+  });
+  own.communicator->close();
+  return ExitCode::fine;
+}
+
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const std::string& kind = parsed.text("KIND");
+  if (kind == "collectives") {
+    return run_collectives(mpi, parsed);
+  }
+  const bool known = std::find(kinds().begin(), kinds().end(), kind) != kinds().end();
+  if (known && !parsed.given("MODEL.h5")) {
+    throw UsageError(fmt::format(
+        "'tutti bench {}' wants MODEL.h5: tutti bench {} MODEL.h5 [options]", kind, kind));
+  }
   if (kind == "latency") {
     return run_latency(mpi, parsed);
   }

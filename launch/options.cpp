@@ -171,7 +171,7 @@ ParsedOptions parse_options(const CommandSpec& command, const std::vector<std::s
   if (values.count("operands") != 0) {
     found = values["operands"].as<std::vector<std::string>>();
   }
-  if (found.size() < command.operands.size()) {
+  if (found.size() + command.optional_operands < command.operands.size()) {
     throw UsageError(fmt::format("'tutti {}' wants {}: tutti {} {}", command.name,
                                  command.operands[found.size()], command.name, command.synopsis));
   }
@@ -180,9 +180,12 @@ ParsedOptions parse_options(const CommandSpec& command, const std::vector<std::s
                                  command.name, found[command.operands.size()], command.name,
                                  command.synopsis));
   }
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    parsed.entries_[command.operands[i]] = {
-        .values = {found[i]}, .is_flag = false, .given = true, .may_differ = i + 1 == found.size()};
+  for (std::size_t i = 0; i < command.operands.size(); ++i) {
+    ParsedOptions::Entry& entry = parsed.entries_[command.operands[i]];
+    if (i < found.size()) {
+      entry = {.values = {found[i]}, .is_flag = false, .given = true};
+    }
+    entry.may_differ = i + 1 == command.operands.size();
   }
   return parsed;
 }

@@ -40,7 +40,8 @@ struct CommandSpec {
   std::string synopsis;  // "MODEL.h5 [options]"
   std::string text;      // a paragraph or two
   std::vector<OptionGroup> groups;
-  std::vector<std::string> operands;  // names of what stands without an option, all wanted
+  std::vector<std::string> operands;  // names of what stands without an option
+  std::size_t optional_operands = 0;  // the last so many may be missing; the others are wanted
   std::vector<std::string> examples;  // "command  # why"
 
   std::vector<OptionSpec> options() const;  // of all groups, --help included

@@ -38,6 +38,7 @@ struct SessionOptions {
 // "Model" options of all commands that run one, and what they say.
 OptionGroup session_option_group();
 SessionOptions session_options(const ParsedOptions& parsed);
+DeviceWish device_wish(const ParsedOptions& parsed);  // --device of that group
 
 // What one rank holds, in bytes; weights as read, KV and workspace as allocated.
 struct RankFacts {

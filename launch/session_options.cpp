@@ -47,16 +47,20 @@ OptionGroup session_option_group() {
       }};
 }
 
+DeviceWish device_wish(const ParsedOptions& parsed) {
+  const std::array<std::string, 3> known = {"auto", "cuda", "host"};
+  const std::string& device = parsed.choice("device", known);
+  return device == "auto"   ? DeviceWish::automatic
+         : device == "cuda" ? DeviceWish::cuda
+                            : DeviceWish::host;
+}
+
 SessionOptions session_options(const ParsedOptions& parsed) {
   constexpr std::int64_t kMostTokens = 1 << 30;
   constexpr std::int64_t kMostThreads = 4096;
-  const std::array<std::string, 3> kDevices = {"auto", "cuda", "host"};
   const std::array<std::string, 3> kTypes = {"f32", "f16", "bf16"};
   SessionOptions options;
-  const std::string& device = parsed.choice("device", kDevices);
-  options.device = device == "auto"   ? DeviceWish::automatic
-                   : device == "cuda" ? DeviceWish::cuda
-                                      : DeviceWish::host;
+  options.device = device_wish(parsed);
   options.gpu_memory_fraction = parsed.real("gpu-memory-fraction", 0.01, 1);
   options.graphs = !parsed.flag("no-graphs");
   options.dtype = *dtype_from_name(parsed.choice("dtype", kTypes));
