@@ -366,22 +366,22 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
   const int sequence = blockIdx.z;
   const int context = read_hint(p.context_length + sequence);
   const std::int64_t known = p.table_stride << p.page_shift;
-  if (context <= 0 || context > known) {
+  const bool one_page = (1 << p.page_shift) >= kDecodeKeys;  // holds the keys of a round
+  if (lane > 1 || !one_page || context <= 0 || context > known) {
     return;
   }
   const DecodeSpan span = decode_span(context, splits, blockIdx.x);
-  const int first = span.begin + threadIdx.x / 32 * kDecodeKeys + lane % 16;
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
-    const int position = first + stage * kDecodeSpan;
+    const int position = span.begin + (stage * kDecodeWarps + threadIdx.x / 32) * kDecodeKeys;
     if (position < span.end) {
       const int page =
           read_hint(p.block_table + sequence * p.table_stride + (position >> p.page_shift));
       if (page >= 0 && page < p.pages) {
         const std::int64_t row =
             (blockIdx.y << p.page_shift) + (position & ((1 << p.page_shift) - 1));
-        prefetch((lane < 16 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
-                 p.head_dim * sizeof(T));
+        prefetch((lane == 0 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
+                 min(kDecodeKeys, span.end - position) * p.head_dim * sizeof(T));
       }
     }
   }
