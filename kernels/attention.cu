@@ -1,3 +1,4 @@
+// Attention on a GPU: which kernel a step goes to, and how it is laid out over blocks.
 #include <algorithm>
 #include <bit>
 #include <cmath>

@@ -31,7 +31,9 @@ struct AttentionArgs {
 // Token j of sequence s (counted from 0) stands at position p = context_length[s] - n_s + j, where
 // n_s is its number of tokens in this step, and attends to positions 0..p:
 //   y[t,h,:] = sum_i softmax_i(scale * q[t,h,:] . k[i,g,:]) v[i,g,:],  g = kv_of_q[h].
-// The result for one token does not depend on which tokens or sequences share the step.
+// The result for one token does not depend on which tokens or sequences share the step; on a device
+// its rounding depends on their number and on the bounds, never on what they hold. There, tokens
+// behind the last sequence have y = 0.
 void attention(const Exec& exec, const AttentionArgs& args);
 
 }  // namespace tutti

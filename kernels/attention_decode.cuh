@@ -82,19 +82,23 @@ struct DecodeWork {
   int head_count;             // at most kDecodeRows
 };
 
-// 16 rows of keys or values; lane i % 16 holds the offset of row i.
+// A group of copies: 16 rows of keys or values, or nothing where the warp has no `more`. Lane
+// i % 16 holds the offset of row i.
 template <typename T, int kDim>
 __device__ inline void copy_decode_rows(const PagedAttention<T>& p, T* tile, const T* pages,
-                                        std::int64_t offset, int lane) {
+                                        bool more, std::int64_t offset, int lane) {
   constexpr int kChunks = kDim / 8;
+  if (more) {
 #pragma unroll
-  for (int i = lane; i < kDecodeKeys * kChunks; i += 32) {
-    const int row = i / kChunks;
-    const int column = i % kChunks * 8;
-    const std::int64_t from = __shfl_sync(kAllLanes, offset, row);
-    const bool wanted = from >= 0 && column < p.head_dim;
-    copy_async(tile + row * (kDim + 8) + column, wanted ? pages + from + column : pages, wanted);
+    for (int i = lane; i < kDecodeKeys * kChunks; i += 32) {
+      const int row = i / kChunks;
+      const int column = i % kChunks * 8;
+      const std::int64_t from = __shfl_sync(kAllLanes, offset, row);
+      const bool wanted = from >= 0 && column < p.head_dim;
+      copy_async(tile + row * (kDim + 8) + column, wanted ? pages + from + column : pages, wanted);
+    }
   }
+  commit_copies();
 }
 
 // The queries of a pass, zeros for the rows that are left. The whole block calls it.
@@ -136,6 +140,43 @@ __device__ inline void decode_scores(float (&scores)[2][4], const T* query, cons
   }
 }
 
+// No score for the keys from `count` on.
+__device__ inline void mask_behind(float (&scores)[2][4], int count, int lane) {
+  if (count >= kDecodeKeys) {
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    if (i / 4 * 8 + lane % 4 * 2 + i % 2 >= count) {
+      scores[i / 4][i % 4] = -INFINITY;
+    }
+  }
+}
+
+template <int kDim>
+__device__ inline void rescale(float (&sums)[kDim / 8][4], const float (&corrections)[2]) {
+#pragma unroll
+  for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      sums[n][i] *= corrections[i / 2];
+    }
+  }
+}
+
+// sums += weights x values of 16 positions
+template <typename T, int kDim>
+__device__ inline void add_values(float (&sums)[kDim / 8][4], const std::uint32_t (&weights)[4],
+                                  const T* values, int lane) {
+#pragma unroll
+  for (int n = 0; n < kDim / 16; ++n) {
+    std::uint32_t b[4];
+    load_matrices_transposed(b, values + left_operand(lane, kDim + 8) + 16 * n);
+    multiply_add<T>(sums[2 * n], weights, b[0], b[1]);
+    multiply_add<T>(sums[2 * n + 1], weights, b[2], b[3]);
+  }
+}
+
 // A warp's share of the positions: rounds of 16, those of the four warps in turn. Leaves sums of
 // weighted values and the softmax of its rows.
 template <typename T, int kDim>
@@ -154,17 +195,11 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
     const int position = first + stage * kDecodeSpan;
-    if (position < work.span.end) {
-      const std::int64_t offset = offset_at(position);
-      T* const keys = tiles + 2 * stage * Layout::kTile;
-      copy_decode_rows<T, kDim>(p, keys, p.k_pages, offset, lane);
-      commit_copies();
-      copy_decode_rows<T, kDim>(p, keys + Layout::kTile, p.v_pages, offset, lane);
-      commit_copies();
-    } else {
-      commit_copies();
-      commit_copies();
-    }
+    T* const keys = tiles + 2 * stage * Layout::kTile;
+    const std::int64_t offset = offset_at(position);
+    copy_decode_rows<T, kDim>(p, keys, p.k_pages, position < work.span.end, offset, lane);
+    copy_decode_rows<T, kDim>(p, keys + Layout::kTile, p.v_pages, position < work.span.end, offset,
+                              lane);
   }
   copy_decode_queries<T, kDim>(p, work, query);
   __syncthreads();
@@ -179,44 +214,19 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
     __syncwarp();
     float scores[2][4] = {};
     decode_scores<T, kDim>(scores, query, keys, lane);
-    if (position + kDecodeKeys > work.span.end) {
-#pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        if (position + i / 4 * 8 + lane % 4 * 2 + i % 2 >= work.span.end) {
-          scores[i / 4][i % 4] = -INFINITY;
-        }
-      }
-    }
+    mask_behind(scores, work.span.end - position, lane);
     __syncwarp();
-    if (next < work.span.end) {
-      copy_decode_rows<T, kDim>(p, keys, p.k_pages, offset, lane);
-    }
-    commit_copies();
+    copy_decode_rows<T, kDim>(p, keys, p.k_pages, next < work.span.end, offset, lane);
     const float corrections[2] = {soften(scores, 0, p.scale_log2, rows[0]),
                                   soften(scores, 1, p.scale_log2, rows[1])};
+    rescale<kDim>(sums, corrections);
     std::uint32_t a[4];
     pack_weights<T>(a, scores[0], scores[1]);
-#pragma unroll
-    for (int n = 0; n < kDim / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        sums[n][i] *= corrections[i / 2];
-      }
-    }
     wait_copies<2 * kDecodeStages - 1>();  // the values are there
     __syncwarp();
-#pragma unroll
-    for (int n = 0; n < kDim / 16; ++n) {
-      std::uint32_t b[4];
-      load_matrices_transposed(b, values + left_operand(lane, Layout::kStride) + 16 * n);
-      multiply_add<T>(sums[2 * n], a, b[0], b[1]);
-      multiply_add<T>(sums[2 * n + 1], a, b[2], b[3]);
-    }
+    add_values<T, kDim>(sums, a, values, lane);
     __syncwarp();
-    if (next < work.span.end) {
-      copy_decode_rows<T, kDim>(p, values, p.v_pages, offset, lane);
-    }
-    commit_copies();
+    copy_decode_rows<T, kDim>(p, values, p.v_pages, next < work.span.end, offset, lane);
     stage = (stage + 1) % kDecodeStages;
   }
   wait_copies<0>();
@@ -366,22 +376,22 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
   const int sequence = blockIdx.z;
   const int context = read_hint(p.context_length + sequence);
   const std::int64_t known = p.table_stride << p.page_shift;
-  if (context <= 0 || context > known) {
+  const bool one_page = (1 << p.page_shift) >= kDecodeKeys;  // holds the keys of a round
+  if (lane > 1 || !one_page || context <= 0 || context > known) {
     return;
   }
   const DecodeSpan span = decode_span(context, splits, blockIdx.x);
-  const int first = span.begin + threadIdx.x / 32 * kDecodeKeys + lane % 16;
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
-    const int position = first + stage * kDecodeSpan;
+    const int position = span.begin + (stage * kDecodeWarps + threadIdx.x / 32) * kDecodeKeys;
     if (position < span.end) {
       const int page =
           read_hint(p.block_table + sequence * p.table_stride + (position >> p.page_shift));
       if (page >= 0 && page < p.pages) {
         const std::int64_t row =
             (blockIdx.y << p.page_shift) + (position & ((1 << p.page_shift) - 1));
-        prefetch((lane < 16 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
-                 p.head_dim * sizeof(T));
+        prefetch((lane == 0 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
+                 min(kDecodeKeys, span.end - position) * p.head_dim * sizeof(T));
       }
     }
   }

@@ -167,7 +167,6 @@ struct PrefillWarp {
   int longest;
 
   __device__ explicit PrefillWarp(const PrefillWork& work) {
-    const int lane = threadIdx.x % 32;
     row = threadIdx.x / 32 * kRowTiles * 16;
     const int last = work.last();
     shortest = work.limit(min(work.first + row, last));
