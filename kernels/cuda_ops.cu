@@ -1,3 +1,4 @@
+// CudaOps: the device's half of each operation, by name.
 #include "kernels/cuda_context.cuh"
 #include "kernels/cuda_ops.hpp"
 #include "kernels/gemm_library.hpp"

@@ -9,13 +9,12 @@ namespace tutti {
 struct GemmTuning {
   // Kernels may start while the one before still runs (all kernels, not only products).
   bool dependent_launch = true;
-  // A product lets the next kernel start once this many loads of each warp are still to be issued.
-  // Too early, and the next product's first weights are fetched long before the gap between the
-  // kernels, which they were to fill; too late, and its blocks come after the gap.
-  int release_ahead = 3;
+  // A product lets the next kernel start once this many loads of each warp are still to be issued:
+  // at once, since waiting for it lost 6 % of a 7B's chain (docs/benchmarks.md).
+  int release_ahead = 1 << 20;
   // Bytes of weights that each block has fetched into the second-level cache, beyond what its own
   // memory holds, before the kernel that it depends on is done.
-  std::int64_t prefetch_bytes = 64 << 10;
+  std::int64_t prefetch_bytes = 32 << 10;
   // Every product by the vendor's library: to compare with.
   bool library_only = false;
 };

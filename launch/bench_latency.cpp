@@ -148,9 +148,10 @@ LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
       [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
   result.ranks = session.gather_facts();  // before the ceilings take memory of their own
   result.collective_seconds = collective_seconds_of_step(session, options.batch);
-  const GemmCeiling gemm = library_gemm_of_all(session, options.prompt_tokens);
-  result.prompt_flops = options.batch * gemm.flops;
-  result.library_seconds = options.batch * gemm.seconds;
+  const GemmCeiling gemm = library_gemm_of_all(
+      session, static_cast<std::int64_t>(options.batch) * options.prompt_tokens);
+  result.prompt_flops = gemm.flops;
+  result.library_seconds = gemm.seconds;
   result.read_bandwidth = read_bandwidth_of_all(session);
   result.weight_bytes_per_token = weights_read(session, result.ranks) / options.batch;
   result.kv_bytes_per_token = kv_read(session, options.prompt_tokens + options.new_tokens / 2.0);

@@ -38,9 +38,10 @@ std::string identity_banner(const LoadedFacts& facts) {
       facts.ranks == 1 ? "" : "s", facts.nodes, facts.nodes == 1 ? "" : "s", facts.backend,
       span_of(fmt::to_string(facts.threads_least), fmt::to_string(facts.threads_most)),
       facts.threads_most == 1 ? "" : "s");
-  text += fmt::format("weights  {} per rank, imbalance {:.1f} %, read in {} at {:.2f} GB/s\n",
+  text += fmt::format("weights  {} per rank, imbalance {:.1f} %, {} in {} at {:.2f} GB/s\n",
                       span_of(human_bytes(facts.bytes_least), human_bytes(facts.bytes_most)),
-                      100 * facts.imbalance, human_duration(facts.load_seconds), speed);
+                      100 * facts.imbalance, facts.made_up ? "made up" : "read",
+                      human_duration(facts.load_seconds), speed);
   text += fmt::format("KV cache {} tokens in {} pages, {} per rank at most\n", facts.kv_tokens,
                       facts.kv_pages, human_bytes(facts.kv_bytes));
   return text;

@@ -23,6 +23,7 @@ struct LoadedFacts {
   std::int64_t kv_tokens = 0;
   std::uint64_t kv_bytes = 0;  // on the rank that holds most
   double load_seconds = 0;
+  bool made_up = false;          // random weights: nothing was read
   std::uint64_t load_bytes = 0;  // over all ranks
 };
 

@@ -236,6 +236,7 @@ void Session::tell(double seconds) {
             .kv_tokens = static_cast<std::int64_t>(cache_->pages()) * cache_->layout().page_size,
             .kv_bytes = most(&RankFacts::kv),
             .load_seconds = *std::max_element(times.begin(), times.end()),
+            .made_up = options_.random_weights.has_value(),
             .load_bytes = 0};
   for (const RankFacts& rank : ranks) {
     facts_.load_bytes += rank.read;

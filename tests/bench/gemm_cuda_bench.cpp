@@ -127,11 +127,14 @@ void chain(DeviceBench& bench, bool sweep) {
   if (!sweep) {
     return;
   }
-  for (const int release : {0, 1, 3, 6, 12, 1 << 20}) {
-    for (const std::int64_t prefetch : {0, 32 << 10, 64 << 10, 128 << 10, 256 << 10}) {
-      ops.tune({.release_ahead = release, .prefetch_bytes = prefetch});
-      products.measure(fmt::format("chain M 1 release {} prefetch {} KiB", release, prefetch >> 10),
-                       1);
+  for (const std::int64_t tokens : {1, 8, 16}) {
+    for (const int release : {0, 3, 24, 1 << 20}) {
+      for (const std::int64_t prefetch : {0, 16 << 10, 32 << 10, 64 << 10}) {
+        ops.tune({.release_ahead = release, .prefetch_bytes = prefetch});
+        products.measure(
+            fmt::format("chain M {} release {} prefetch {} KiB", tokens, release, prefetch >> 10),
+            tokens);
+      }
     }
   }
   ops.tune({});

@@ -67,7 +67,16 @@ TEST(EmbeddingErrorTest, NamesShapesThatDisagree) {
 TEST(EmbeddingErrorTest, RefusesADeviceThatWasNotBuiltIn) {
   Exec exec;
   exec.place = Place::cuda;
-  EXPECT_THROW(embedding(exec, {}), DeviceError);
+  std::vector<std::int32_t> ids = {1};
+  std::vector<float> table(4), y(4);
+  const auto on_device = [](TensorView view) {
+    view.place = Place::cuda;
+    return view;
+  };
+  EXPECT_THROW(embedding(exec, {.ids = on_device(view_of(ids, {1})),
+                                .table = {on_device(view_of(table, {1, 4}))},
+                                .y = on_device(view_of(y, {1, 4}))}),
+               DeviceError);
 }
 
 }  // namespace
