@@ -211,6 +211,9 @@ NcclFused::NcclFused(NcclHandle& handle, int rank, int ranks, int capability, co
   wanted.lsaBarrierCount = 1;  // unused; none at all is a request that NCCL is never sent
   handle.run("ncclDevCommCreate",
              [&] { return ncclDevCommCreate(handle.get(), &wanted, &state.exchange.comm); });
+  // A communicator that does not block may say success and fill the structure a little later.
+  handle.wait_until("ncclDevCommCreate",
+                    [&] { return ncclTeamLsa(state.exchange.comm).nRanks != 0; });
   const ncclTeam team = ncclTeamLsa(state.exchange.comm);
   if (team.nRanks != ranks || team.rank != rank) {
     throw CommError(fmt::format("rank {} sees the memory of {} of {} GPUs (no peer access)", rank,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
@@ -74,6 +75,16 @@ void NcclHandle::settle(ncclResult_t result, const char* what) {
   }
   if (result != ncclSuccess) {
     throw_nccl_error(result, where_, what);
+  }
+}
+
+void NcclHandle::wait_until(const char* what, const std::function<bool()>& done) {
+  constexpr std::chrono::seconds kFilled{5};
+  const auto begin = steady_clock::now();
+  while (!done() && steady_clock::now() - begin < kFilled) {
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    settle(state(), what);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 }
 

@@ -35,6 +35,9 @@ class NcclHandle {
   // (not until the device has done it). Throws CommError, also past the deadline.
   void run(const char* what, const std::function<ncclResult_t()>& calls);
 
+  // Waits some seconds at most until `done`, for results that NCCL's own thread hands over late.
+  void wait_until(const char* what, const std::function<bool()>& done);
+
   // Why the group has failed, in NCCL's words; empty while all is well. From any thread.
   std::string async_error();
   // Ends what hangs, tells nobody. From any thread; may hang itself.

@@ -180,6 +180,7 @@ void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what
       return ncclCommWindowRegister(handle_->get(), made.memory, bytes, &made.window,
                                     NCCL_WIN_COLL_SYMMETRIC);
     });
+    handle_->wait_until("ncclCommWindowRegister", [&] { return made.window != nullptr; });
     if (made.window == nullptr) {  // NCCL says success where it has registered nothing
       trouble = fmt::format("{}: NCCL made no window of {} bytes for {}", where(), bytes, what);
     }

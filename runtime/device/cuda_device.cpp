@@ -111,6 +111,9 @@ CudaDevice::CudaDevice(int ordinal) : ordinal_(ordinal) {
   }
   try {
     TUTTI_CUDA(cudaSetDevice(ordinal));
+    // Kernels that leave the split of a multiprocessor's memory to the runtime would have it
+    // changed between products, which cannot happen while another kernel's blocks are there.
+    TUTTI_CUDA(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared));
     TUTTI_CUDA(cudaFree(nullptr));  // makes the context, where a full GPU would first show
     stream_ = make_stream();
     ops_ = make_cuda_ops();

@@ -215,6 +215,7 @@ void follow(ControlPlane& control, Model& model, KvCache& cache) {
       return;
     }
     model.forward(plan, cache);
+    model.wait();  // as rank 0 does before it plans on: nobody is late for the next broadcast
   }
 }
 

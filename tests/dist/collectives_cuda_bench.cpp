@@ -24,6 +24,7 @@ int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
   for (const Path& path : {Path{false, false}, Path{true, false}, Path{true, true}}) {
     tutti::NcclOptions options{
         .host = mpi.host(), .symmetric = path.symmetric, .fused = path.fused, .even_alone = true};
+    options.blocking = std::getenv("TUTTI_BENCH_BLOCKING") != nullptr;
     options.warn = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
     const auto group =
         tutti::make_nccl_communicator(*gpu.library, *gpu.device, *gpu.control, options);
