@@ -139,15 +139,15 @@ StepOutput Decoder::forward(const StepPlan& plan, KvCache& cache) {
     recorded->second->replay();
   } else {  // the first of its size runs as it is: what tunes itself does so outside a recording
     compute(step, cache, size);
-    wait();
+    device_.synchronize();
     graphs_[size] = device_.record([&] { compute(step, cache, size); });
   }
   return output(plan.wanted());
 }
 
-void Decoder::wait() {
+void Decoder::wait(DeviceEvent& event) {
   group_.watch("a step of the model");
-  device_.synchronize();
+  event.wait();
   group_.watch("");
   group_.check();
 }

@@ -27,12 +27,12 @@ class Decoder final : public Model {
   // batch (1, 2, 4, 8, 16, 24, …) and replayed, padded to that size.
   StepOutput forward(const StepPlan& plan, KvCache& cache) override;
 
-  void wait() override;
+  void wait(DeviceEvent& event) override;
   bool samples() const override { return device_.place() != Place::host; }
   Device& device() override { return device_; }
   KvLayout kv_layout() const override;
   std::int64_t vocabulary() const override { return spec_.vocabulary; }
-  std::int64_t context_length() const override { return spec_.context_length; }
+  std::int64_t context_length() const override { return limits_.max_context; }
   int max_step_tokens() const override { return limits_.max_step_tokens; }
   int max_logit_rows() const override { return limits_.max_logit_rows; }
   std::size_t weight_bytes() const override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "kernels/error.hpp"
@@ -66,7 +67,8 @@ void Engine::submit(const Request& request) {
   sequences_.emplace(request.id, Sequence{.request = request,
                                           .tokens = request.prompt,
                                           .text = AnswerText(tokenizer_, request.options.stop),
-                                          .max_new_tokens = max_new});
+                                          .max_new_tokens = max_new,
+                                          .serial = ++serial_});
 }
 
 void Engine::cancel(std::uint64_t request) {
@@ -82,19 +84,45 @@ bool Engine::idle() const {
 
 void Engine::step(const TokenSink& sink) {
   drop_cancelled(sink);
+  const bool launched = launch();
+  const bool ahead = model_.samples() && launched && running_.back().ahead;
+  while (running_.size() > (ahead ? 1 : 0)) {
+    publish_oldest(sink);
+  }
+}
+
+// False where there is nothing to do before the running steps' tokens are known.
+bool Engine::launch() {
   const ScheduledStep step = scheduler_.next();
   if (step.empty()) {
-    return;
+    return false;
   }
   const StepPlan plan = plan_of(step);
   std::vector<std::byte> bytes = plan.to_bytes();
   mid_step_ = true;
   control_.broadcast(bytes, 0);
-  const StepOutput output = model_.forward(plan, cache_);
-  const std::vector<Sequence*> rows = rows_of(step);
-  std::vector<SampledToken> tokens = sampler_.draw(output, rows);
+  Running running{.ticket = sampler_.fetch(model_.forward(plan, cache_)), .rows = {}};
   mid_step_ = false;
-  publish(std::move(tokens), rows, sink);
+  for (const ScheduledChunk& chunk : step) {
+    if (chunk.samples) {
+      running.rows.push_back(expect(sequences_.at(chunk.id)));
+      running.ahead = running.ahead && running.rows.back().ahead;
+    }
+  }
+  running_.push_back(std::move(running));
+  return true;
+}
+
+// A token of the sequence is on its way. Where the device draws it, the sequence goes on already.
+Engine::Row Engine::expect(Sequence& sequence) {
+  const bool ahead = !sampler_.draws_here(sequence);
+  if (ahead) {
+    sequence.tokens.push_back(kUnheard);
+    if (sequence.new_tokens() < sequence.max_new_tokens) {
+      scheduler_.append(sequence.request.id);
+    }
+  }
+  return {.request = sequence.request.id, .serial = sequence.serial, .ahead = ahead};
 }
 
 void Engine::run_until_idle(const TokenSink& sink) {
@@ -106,17 +134,6 @@ void Engine::run_until_idle(const TokenSink& sink) {
 void Engine::stop() {
   std::vector<std::byte> bytes = StepPlan().to_bytes();
   control_.broadcast(bytes, 0);
-}
-
-// The sequences whose rows of logits the step wants, in the order of the rows.
-std::vector<Sequence*> Engine::rows_of(const ScheduledStep& step) {
-  std::vector<Sequence*> rows;
-  for (const ScheduledChunk& chunk : step) {
-    if (chunk.samples) {
-      rows.push_back(&sequences_.at(chunk.id));
-    }
-  }
-  return rows;
 }
 
 StepPlan Engine::plan_of(const ScheduledStep& step) {
@@ -171,13 +188,30 @@ void Engine::forget(std::uint64_t request) {
   sequences_.erase(request);
 }
 
-void Engine::publish(std::vector<SampledToken> tokens, const std::vector<Sequence*>& rows,
-                     const TokenSink& sink) {
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const TokenEvent event = extend(*rows[i], std::move(tokens[i]));
+Sequence* Engine::find(const Row& row) {
+  const auto found = sequences_.find(row.request);
+  return found != sequences_.end() && found->second.serial == row.serial ? &found->second : nullptr;
+}
+
+void Engine::publish_oldest(const TokenSink& sink) {
+  const Running running = std::move(running_.front());
+  running_.pop_front();
+  std::vector<const Sequence*> sequences;
+  for (const Row& row : running.rows) {
+    sequences.push_back(find(row));
+  }
+  mid_step_ = true;
+  std::vector<SampledToken> tokens = sampler_.draw(running.ticket, sequences);
+  mid_step_ = false;
+  for (std::size_t i = 0; i < running.rows.size(); ++i) {
+    Sequence* sequence = find(running.rows[i]);
+    if (sequence == nullptr) {
+      continue;
+    }
+    const TokenEvent event = extend(*sequence, std::move(tokens[i]));
     if (event.finish) {
       forget(event.request);
-    } else {
+    } else if (!running.rows[i].ahead) {
       scheduler_.append(event.request);
     }
     sink(event);
@@ -185,7 +219,11 @@ void Engine::publish(std::vector<SampledToken> tokens, const std::vector<Sequenc
 }
 
 TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
-  sequence.tokens.push_back(sampled.id);
+  const std::size_t place =
+      sequence.request.prompt.size() + static_cast<std::size_t>(sequence.heard);
+  sequence.tokens.resize(std::max(sequence.tokens.size(), place + 1));
+  sequence.tokens[place] = sampled.id;
+  ++sequence.heard;
   TokenEvent event{.request = sequence.request.id,
                    .token = sampled.id,
                    .logprob = sampled.logprob,
@@ -196,7 +234,7 @@ TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
     event.text = sequence.text.push(sampled.id);
     if (sequence.text.stopped()) {
       event.finish = FinishReason::stop;
-    } else if (sequence.new_tokens() >= sequence.max_new_tokens) {
+    } else if (sequence.heard >= sequence.max_new_tokens) {
       event.finish = FinishReason::length;
     }
   }
@@ -207,15 +245,21 @@ TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
 }
 
 void follow(ControlPlane& control, Model& model, KvCache& cache) {
-  for (;;) {
+  const std::array<std::unique_ptr<DeviceEvent>, 2> done = {model.device().make_event(),
+                                                            model.device().make_event()};
+  for (std::size_t step = 0;; ++step) {
     std::vector<std::byte> bytes;
     control.broadcast(bytes, 0);
     const StepPlan plan = StepPlan::from_bytes(bytes);
     if (plan.stop()) {
+      model.device().synchronize();
       return;
     }
     model.forward(plan, cache);
-    model.wait();  // as rank 0 does before it plans on: nobody is late for the next broadcast
+    done[step % 2]->record();
+    if (step > 0) {  // as rank 0 does before it plans on: nobody is late for the next broadcast
+      model.wait(*done[(step - 1) % 2]);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <vector>
@@ -36,7 +37,9 @@ class Engine {
   void cancel(std::uint64_t request);
 
   bool idle() const;
-  // Collective: one step of the whole group. Does nothing when idle.
+  // Collective: starts the next step of the whole group and tells the sink of one. Where the device
+  // samples, that is the step before: the device computes while the host tells. The one token that
+  // it computes too much for an answer that has ended is dropped. Does nothing when idle.
   void step(const TokenSink& sink);
   void run_until_idle(const TokenSink& sink);
   // While the group computes, and for good where that threw: the other ranks may then wait for this
@@ -48,12 +51,26 @@ class Engine {
   void stop();
 
  private:
+  // A row of logits and whose it is.
+  struct Row {
+    std::uint64_t request = 0;
+    std::uint64_t serial = 0;
+    bool ahead = false;  // its sequence goes on without waiting for the token
+  };
+  // A step that the device works on, or has done without being asked for the result.
+  struct Running {
+    StepTicket ticket;
+    std::vector<Row> rows;
+    bool ahead = true;  // the next step may start before its tokens are known
+  };
+
   void drop_cancelled(const TokenSink& sink);
-  TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
-  void publish(std::vector<SampledToken> tokens, const std::vector<Sequence*>& rows,
-               const TokenSink& sink);
   StepPlan plan_of(const ScheduledStep& step);
-  std::vector<Sequence*> rows_of(const ScheduledStep& step);
+  bool launch();
+  Row expect(Sequence& sequence);
+  void publish_oldest(const TokenSink& sink);
+  Sequence* find(const Row& row);
+  TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
   void forget(std::uint64_t request);
 
   ControlPlane& control_;
@@ -63,6 +80,8 @@ class Engine {
   Scheduler scheduler_;
   StepSampler sampler_;
   std::map<std::uint64_t, Sequence> sequences_;
+  std::deque<Running> running_;  // the oldest first
+  std::uint64_t serial_ = 0;
   bool mid_step_ = false;
 };
 

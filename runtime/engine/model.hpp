@@ -24,8 +24,9 @@ class Model {
   // Collective: all ranks of the group, the same plan. Enqueues the step on the model's device;
   // what is returned is good once the device has come so far, and until the next call.
   virtual StepOutput forward(const StepPlan& plan, KvCache& cache) = 0;
-  // Waits until the device has come so far. Errors: CommError where a peer did not.
-  virtual void wait() = 0;
+  // Waits until the device has come to the event, which lies behind a step. Errors: CommError where
+  // a peer does not come along.
+  virtual void wait(DeviceEvent& event) = 0;
   // Whether forward samples by plan.rules: a device does, the host leaves it to the engine.
   virtual bool samples() const = 0;
   virtual Device& device() = 0;

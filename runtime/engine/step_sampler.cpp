@@ -25,8 +25,12 @@ StepSampler::StepSampler(Model& model) : model_(model) {
   for (std::int32_t slot = model.max_logit_rows(); slot > 0; --slot) {
     free_slots_.push_back(slot - 1);
   }
+  for (Fetch& fetch : fetches_) {
+    fetch.ids =
+        model.device().allocate_staging(sizeof(TokenId) * free_slots_.size(), "sampled ids");
+    fetch.arrived = model.device().make_event();
+  }
   if (model.samples()) {
-    ids_ = model.device().allocate_staging(sizeof(TokenId) * free_slots_.size(), "sampled ids");
     row_ = model.device().allocate_staging(
         sizeof(float) * static_cast<std::size_t>(model.vocabulary()), "a row of logits");
   }
@@ -79,28 +83,37 @@ void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
   plan.rules.insert(plan.rules.end(), words.begin(), words.end());
 }
 
-std::vector<SampledToken> StepSampler::draw(const StepOutput& output,
-                                            const std::vector<Sequence*>& rows) {
-  Device& device = model_.device();
-  if (model_.samples() && !rows.empty()) {
-    device.copy_out(ids_.data(), output.ids.data, sizeof(TokenId) * rows.size());
+StepTicket StepSampler::fetch(const StepOutput& output) {
+  const std::size_t turn = turn_++ % fetches_.size();
+  Fetch& fetch = fetches_[turn];
+  if (!output.ids.empty()) {
+    model_.device().copy_out(fetch.ids.data(), output.ids.data, output.ids.bytes());
   }
-  model_.wait();
-  std::vector<SampledToken> tokens;
+  fetch.arrived->record();
+  return {.output = output, .fetch = turn};
+}
+
+std::vector<SampledToken> StepSampler::draw(const StepTicket& ticket,
+                                            const std::vector<const Sequence*>& rows) {
+  const Fetch& fetch = fetches_[ticket.fetch];
+  model_.wait(*fetch.arrived);
+  std::vector<SampledToken> tokens(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (draws_here(*rows[i])) {
-      tokens.push_back(draw_here(output.logits, static_cast<std::int64_t>(i), *rows[i]));
+    if (rows[i] == nullptr) {
       continue;
     }
-    TokenId id = 0;
-    std::memcpy(&id, ids_.data() + sizeof id * i, sizeof id);
-    if (id < 0) {
-      throw Error(fmt::format(
-          "request {}, token {}: a logit is NaN or infinite; the model's weights or a device are "
-          "broken",
-          rows[i]->request.id, rows[i]->tokens.size()));
+    if (draws_here(*rows[i])) {
+      tokens[i] = draw_here(ticket.output.logits, static_cast<std::int64_t>(i), *rows[i]);
+      continue;
     }
-    tokens.push_back({.id = id});
+    std::memcpy(&tokens[i].id, fetch.ids.data() + sizeof(TokenId) * i, sizeof(TokenId));
+    if (tokens[i].id < 0) {
+      throw Error(
+          fmt::format("request {}, token {} of the answer: a logit is NaN or infinite; the model's "
+                      "weights or a "
+                      "device are broken",
+                      rows[i]->request.id, rows[i]->heard));
+    }
   }
   return tokens;
 }

@@ -1,7 +1,9 @@
 // Who draws a step's tokens: the device by the rules in the plan, or the host from the logits.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "runtime/engine/model.hpp"
@@ -10,6 +12,12 @@
 #include "runtime/engine/step_plan.hpp"
 
 namespace tutti {
+
+// A step whose tokens are to be drawn.
+struct StepTicket {
+  StepOutput output;
+  std::size_t fetch = 0;
+};
 
 // Rank 0's side. A request that wants logprobs is drawn here even where the model samples: its
 // logits must come to the host anyhow.
@@ -25,18 +33,28 @@ class StepSampler {
   // The rule of the plan's next row of logits, where the model samples.
   void add_rule(const Sequence& sequence, StepPlan& plan) const;
 
-  // Waits for the device. The tokens of the rows of logits, whose sequences these are. Errors:
-  // Error where a logit is not a number.
-  std::vector<SampledToken> draw(const StepOutput& output, const std::vector<Sequence*>& rows);
+  // Whether the host draws its tokens, so that the next step must wait for them.
+  bool draws_here(const Sequence& sequence) const;
+
+  // Enqueues the way of a step's ids to the host; two steps may be on it.
+  StepTicket fetch(const StepOutput& output);
+  // Waits for the step. The tokens of its rows of logits, whose sequences these are; none for rows
+  // whose sequence is gone (null). Errors: Error where a logit is not a number.
+  std::vector<SampledToken> draw(const StepTicket& ticket,
+                                 const std::vector<const Sequence*>& rows);
 
  private:
-  bool draws_here(const Sequence& sequence) const;
+  struct Fetch {
+    DeviceMemory ids;  // staging: [max_logit_rows] i32
+    std::unique_ptr<DeviceEvent> arrived;
+  };
   SampledToken draw_here(const TensorView& logits, std::int64_t row, const Sequence& sequence);
 
   Model& model_;
   std::vector<std::int32_t> free_slots_;  // a stack
-  DeviceMemory ids_;                      // staging: [max_logit_rows] i32
-  DeviceMemory row_;                      // staging: [vocabulary] f32
+  std::array<Fetch, 2> fetches_;
+  std::size_t turn_ = 0;
+  DeviceMemory row_;  // staging: [vocabulary] f32
 };
 
 }  // namespace tutti

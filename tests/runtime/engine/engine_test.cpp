@@ -100,7 +100,7 @@ TEST(Engine, ACancelledRequestEndsAtTheNextStep) {
 class BrokenModel final : public Model {
  public:
   StepOutput forward(const StepPlan&, KvCache&) override { throw std::bad_alloc(); }
-  void wait() override {}
+  void wait(DeviceEvent&) override {}
   bool samples() const override { return false; }
   Device& device() override { return *device_; }
   KvLayout kv_layout() const override { return {.layers = 1, .kv_heads = 1, .head_dim = 8}; }
