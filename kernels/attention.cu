@@ -55,14 +55,10 @@ void attend_without_tiles(CudaContext& context, const Exec& exec, const Attentio
 }
 
 // How often contexts are split, and where the parts' sums lie in the workspace.
-DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs& args,
-                         std::size_t block_bytes) {
+DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs& args) {
   const std::int64_t sequences = args.context_length.rows();
   const std::int64_t units = sequences * args.k_pages.shape[1];
   const std::int64_t rows = sequences * args.kv_of_q.rows();
-  constexpr std::size_t kReserved = 1024;  // of each block's shared memory, for the system
-  const std::size_t resident =
-      std::max<std::size_t>(1, (context.shared_bytes + kReserved) / (block_bytes + 2 * kReserved));
   DecodeSplits plan;
   plan.counters = context.counters;
   if (units > CudaContext::kCounters) {
@@ -70,8 +66,8 @@ DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs& args,
   }
   const auto part = static_cast<std::int64_t>(sizeof(float2)) + 4 * args.head_dim;
   const std::int64_t room = static_cast<std::int64_t>(context.workspace_bytes) / (rows * part);
-  plan.splits = decode_splits(units, context.multiprocessors * static_cast<std::int64_t>(resident),
-                              args.most_context);
+  // One block a multiprocessor: all start at once, so that the next kernel may, too.
+  plan.splits = decode_splits(units, context.multiprocessors, args.most_context);
   plan.splits =
       static_cast<int>(std::clamp<std::int64_t>(plan.splits, 1, std::max<std::int64_t>(1, room)));
   plan.weights = reinterpret_cast<float2*>(context.workspace);
@@ -83,7 +79,7 @@ template <typename T, int kDim>
 void attend_decoding(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
   constexpr std::size_t kBytes = DecodeLayout<T, kDim>::kBytes;
   allow_shared_memory(attend_decode<T, kDim>, kBytes);
-  const DecodeSplits splits = plan_splits(context, args, kBytes);
+  const DecodeSplits splits = plan_splits(context, args);
   const dim3 grid(static_cast<unsigned>(splits.splits),
                   static_cast<unsigned>(args.k_pages.shape[1]),
                   static_cast<unsigned>(args.context_length.rows()));

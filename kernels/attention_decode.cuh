@@ -7,7 +7,7 @@
 
 namespace tutti {
 
-inline constexpr int kDecodeWarps = 4;
+inline constexpr int kDecodeWarps = 2;  // a block then fits beside those of two products
 inline constexpr int kDecodeKeys = 16;                          // positions of one round of a warp
 inline constexpr int kDecodeStages = 2;                         // rounds in flight
 inline constexpr int kDecodeRows = 16;                          // query heads of one pass

@@ -7,7 +7,8 @@
 namespace tutti {
 namespace {
 
-constexpr int kMostThreads = 1024;
+// So that a block finds room beside those of the products around it (nccl_exchange.cuh says why).
+constexpr int kMostThreads = 512;
 
 // x and y [tokens, dim]; with a residual (f32), it takes x in first and is what is normalised.
 template <typename X, typename Y>

@@ -13,8 +13,10 @@
 #include "kernels/cuda_types.cuh"
 
 namespace tutti {
-constexpr int kMaxThreads = 1024;
-constexpr int kMaxItems = 4;  // packets of one thread
+// Small enough that a block finds room beside those of the products before and behind it: where it
+// fills a multiprocessor alone, they crowd on the others and the slowest of them is waited for.
+constexpr int kMaxThreads = 512;
+constexpr int kMaxItems = 8;  // packets of one thread
 constexpr int kMaxRanks = 8;
 constexpr int kHeader = 8;  // packets before a block's first one: its epoch, on a line of its own
 constexpr int kPacketBytes = 8;           // of the message in one packet

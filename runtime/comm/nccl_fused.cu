@@ -279,6 +279,8 @@ void NcclFused::add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) {
       launch_norm<T, 1>(state_->context, exec, state_->exchange, rows, tokens);
     } else if (rows.packets <= 2 * kMaxThreads) {
       launch_norm<T, 2>(state_->context, exec, state_->exchange, rows, tokens);
+    } else if (rows.packets <= 4 * kMaxThreads) {
+      launch_norm<T, 4>(state_->context, exec, state_->exchange, rows, tokens);
     } else {
       launch_norm<T, kMaxItems>(state_->context, exec, state_->exchange, rows, tokens);
     }
