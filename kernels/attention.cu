@@ -75,16 +75,27 @@ DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs& args) 
   return plan;
 }
 
-template <typename T, int kDim>
-void attend_decoding(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
-  constexpr std::size_t kBytes = DecodeLayout<T, kDim>::kBytes;
-  allow_shared_memory(attend_decode<T, kDim>, kBytes);
-  const DecodeSplits splits = plan_splits(context, args);
+template <typename T, int kDim, int kWarps>
+void attend_decoding_with(CudaContext& context, const Exec& exec, const AttentionArgs& args,
+                          const DecodeSplits& splits) {
+  constexpr std::size_t kBytes = DecodeLayout<T, kDim, kWarps>::kBytes;
+  allow_shared_memory(attend_decode<T, kDim, kWarps>, kBytes);
   const dim3 grid(static_cast<unsigned>(splits.splits),
                   static_cast<unsigned>(args.k_pages.shape[1]),
                   static_cast<unsigned>(args.context_length.rows()));
-  launch(context, exec, "attention", attend_decode<T, kDim>, grid, dim3(kDecodeWarps * 32), kBytes,
-         paged_attention<T>(args), splits);
+  launch(context, exec, "attention", attend_decode<T, kDim, kWarps>, grid, dim3(kWarps * 32),
+         kBytes, paged_attention<T>(args), splits);
+}
+
+template <typename T, int kDim>
+void attend_decoding(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
+  const DecodeSplits splits = plan_splits(context, args);
+  const std::int64_t blocks = splits.splits * args.k_pages.shape[1] * args.context_length.rows();
+  if (blocks <= context.multiprocessors) {
+    attend_decoding_with<T, kDim, kDecodeMostWarps>(context, exec, args, splits);
+  } else {
+    attend_decoding_with<T, kDim, kDecodeFewWarps>(context, exec, args, splits);
+  }
 }
 
 template <typename T, int kDim>
@@ -107,7 +118,7 @@ void attend_prompts(CudaContext& context, const Exec& exec, const AttentionArgs&
 template <typename T, int kDim>
 void attend_in_tiles(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
   if (PrefillLayout<T, kDim>::kBytes > context.shared_bytes ||
-      DecodeLayout<T, kDim>::kBytes > context.shared_bytes) {
+      DecodeLayout<T, kDim, kDecodeMostWarps>::kBytes > context.shared_bytes) {
     return attend_without_tiles<T>(context, exec, args);
   }
   const bool decoding = args.most_queries == 1 || args.context_length.rows() > 1;

@@ -7,11 +7,13 @@
 
 namespace tutti {
 
-inline constexpr int kDecodeWarps = 2;  // a block then fits beside those of two products
-inline constexpr int kDecodeKeys = 16;                          // positions of one round of a warp
-inline constexpr int kDecodeStages = 2;                         // rounds in flight
-inline constexpr int kDecodeRows = 16;                          // query heads of one pass
-inline constexpr int kDecodeSpan = kDecodeWarps * kDecodeKeys;  // least positions of a split
+// Warps of a block: many where there are few blocks, few where there are many, which then fit
+// beside those of the products around them.
+inline constexpr int kDecodeMostWarps = 4;
+inline constexpr int kDecodeFewWarps = 2;
+inline constexpr int kDecodeKeys = 16;   // positions of one round of a warp
+inline constexpr int kDecodeStages = 2;  // rounds in flight
+inline constexpr int kDecodeRows = 16;   // query heads of one pass
 inline constexpr int kDecodeMaxSplits = 64;
 
 // Blocks of one call: KV heads x sequences, each `splits` times.
@@ -29,10 +31,10 @@ struct DecodeSpan {
   int splits;  // that have any
 };
 
-__host__ __device__ inline DecodeSpan decode_span(int context, int splits, int split) {
+__host__ __device__ inline DecodeSpan decode_span(int context, int splits, int split, int least) {
   const int even = (context + splits - 1) / splits;
   const int rounded = (even + kDecodeKeys - 1) / kDecodeKeys * kDecodeKeys;
-  const int size = rounded < kDecodeSpan ? kDecodeSpan : rounded;
+  const int size = rounded < least ? least : rounded;
   const int used = (context + size - 1) / size;
   const int begin = split < used ? split * size : context;
   return {begin, context - begin < size ? context : begin + size, used};
@@ -40,7 +42,8 @@ __host__ __device__ inline DecodeSpan decode_span(int context, int splits, int s
 
 // The fewest splits that leave few multiprocessors idle in the last wave of blocks.
 inline int decode_splits(std::int64_t units, std::int64_t slots, std::int64_t most_context) {
-  const std::int64_t most = (most_context + kDecodeSpan - 1) / kDecodeSpan;
+  constexpr int kLeast = kDecodeMostWarps * kDecodeKeys;  // positions of a split
+  const std::int64_t most = (most_context + kLeast - 1) / kLeast;
   int best = 1;
   double best_share = 0;
   for (int splits = 1; splits <= most && splits <= kDecodeMaxSplits; ++splits) {
@@ -58,18 +61,18 @@ inline int decode_splits(std::int64_t units, std::int64_t slots, std::int64_t mo
   return best;
 }
 
-template <typename T, int kDim>
+template <typename T, int kDim, int kWarps>
 struct DecodeLayout {
   static constexpr int kStride = kDim + 8;  // rows of a tile begin in different banks
   static constexpr int kTile = kDecodeKeys * kStride;
-  static constexpr int kTiles = kDecodeWarps * kDecodeStages * 2;
+  static constexpr int kTiles = kWarps * kDecodeStages * 2;
   static constexpr int kSumStride = kDim + 8;
   static constexpr std::size_t kTileBytes = sizeof(T) * kTiles * kTile;
   static constexpr std::size_t kQueryBytes = sizeof(T) * kDecodeRows * kStride;
   static constexpr std::size_t kBytes =
-      kTileBytes + kQueryBytes + sizeof(float2) * kDecodeWarps * kDecodeRows;
+      kTileBytes + kQueryBytes + sizeof(float2) * kWarps * kDecodeRows;
   // Where the warps' sums meet, once keys and values are done with.
-  static_assert(sizeof(float) * kDecodeWarps * kDecodeRows * kSumStride <= kTileBytes);
+  static_assert(sizeof(float) * kWarps * kDecodeRows * kSumStride <= kTileBytes);
 };
 
 // What a block's threads agree on.
@@ -179,11 +182,13 @@ __device__ inline void add_values(float (&sums)[kDim / 8][4], const std::uint32_
 
 // A warp's share of the positions: rounds of 16, those of the four warps in turn. Leaves sums of
 // weighted values and the softmax of its rows.
-template <typename T, int kDim>
+template <typename T, int kDim, int kWarps>
 __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWork& work,
                                      std::byte* shared, float (&sums)[kDim / 8][4],
                                      SoftmaxRow (&rows)[2]) {
-  using Layout = DecodeLayout<T, kDim>;
+  using Layout = DecodeLayout<T, kDim, kWarps>;
+  constexpr int kSpan = kWarps * kDecodeKeys;  // positions of one round of a block
+
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   T* const tiles = reinterpret_cast<T*>(shared) + warp * 2 * kDecodeStages * Layout::kTile;
@@ -194,7 +199,7 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
   };
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
-    const int position = first + stage * kDecodeSpan;
+    const int position = first + stage * kSpan;
     T* const keys = tiles + 2 * stage * Layout::kTile;
     const std::int64_t offset = offset_at(position);
     copy_decode_rows<T, kDim>(p, keys, p.k_pages, position < work.span.end, offset, lane);
@@ -205,10 +210,10 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
   __syncthreads();
   int stage = 0;
 #pragma unroll 1
-  for (int position = first; position < work.span.end; position += kDecodeSpan) {
+  for (int position = first; position < work.span.end; position += kSpan) {
     T* const keys = tiles + 2 * stage * Layout::kTile;
     T* const values = keys + Layout::kTile;
-    const int next = position + kDecodeStages * kDecodeSpan;
+    const int next = position + kDecodeStages * kSpan;
     const std::int64_t offset = offset_at(next);
     wait_copies<2 * kDecodeStages - 1>();  // the keys are there
     __syncwarp();
@@ -233,15 +238,16 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
 }
 
 // Largest scaled score of a row over the warps, and the sum of its weights relative to that.
+template <int kWarps>
 __device__ inline float2 total_of_warps(const float2* warps, int row) {
   float largest = -INFINITY;
 #pragma unroll
-  for (int w = 0; w < kDecodeWarps; ++w) {
+  for (int w = 0; w < kWarps; ++w) {
     largest = fmaxf(largest, warps[w * kDecodeRows + row].x);
   }
   float total = 0;
 #pragma unroll
-  for (int w = 0; w < kDecodeWarps; ++w) {
+  for (int w = 0; w < kWarps; ++w) {
     const float2 part = warps[w * kDecodeRows + row];
     total = fmaf(part.y, exp2_fast(part.x - largest), total);
   }
@@ -249,11 +255,11 @@ __device__ inline float2 total_of_warps(const float2* warps, int row) {
 }
 
 // Joins the warps' sums in shared memory; y where the context was not split, else this split's.
-template <typename T, int kDim>
+template <typename T, int kDim, int kWarps>
 __device__ inline void join_warps(const PagedAttention<T>& p, const DecodeWork& work,
                                   const DecodeSplits& splits, std::byte* shared,
                                   const float (&sums)[kDim / 8][4], const SoftmaxRow (&rows)[2]) {
-  using Layout = DecodeLayout<T, kDim>;
+  using Layout = DecodeLayout<T, kDim, kWarps>;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   float2* const warps =
@@ -272,7 +278,7 @@ __device__ inline void join_warps(const PagedAttention<T>& p, const DecodeWork& 
     const int row = 8 * half + lane / 4;
     if (row < work.head_count) {
       const float factor =
-          exp2_fast(warps[warp * kDecodeRows + row].x - total_of_warps(warps, row).x);
+          exp2_fast(warps[warp * kDecodeRows + row].x - total_of_warps<kWarps>(warps, row).x);
 #pragma unroll
       for (int n = 0; n < kDim / 8; ++n) {
         float2* const to = reinterpret_cast<float2*>(
@@ -287,10 +293,10 @@ __device__ inline void join_warps(const PagedAttention<T>& p, const DecodeWork& 
     const int column = i % p.head_dim;
     float sum = 0;
 #pragma unroll
-    for (int w = 0; w < kDecodeWarps; ++w) {
+    for (int w = 0; w < kWarps; ++w) {
       sum += joined[(w * kDecodeRows + row) * Layout::kSumStride + column];
     }
-    const float2 total = total_of_warps(warps, row);
+    const float2 total = total_of_warps<kWarps>(warps, row);
     const int head = work.heads[row];
     if (work.span.splits == 1) {
       p.y[work.token * p.y_stride + head * p.head_dim + column] = narrow<T>(sum / total.y);
@@ -369,7 +375,7 @@ __device__ inline void join_splits(const PagedAttention<T>& p, const DecodeWork&
 // Most keys and values were written by earlier steps, and where they lie has been known since this
 // step's upload: ask for the first rounds while the kernel before still runs. What is read here
 // may be out of date; it decides about nothing but hints.
-template <typename T>
+template <typename T, int kWarps>
 __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int splits) {
 #if __CUDA_ARCH__ >= 900
   const int lane = threadIdx.x % 32;
@@ -380,10 +386,10 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
   if (lane > 1 || !one_page || context <= 0 || context > known) {
     return;
   }
-  const DecodeSpan span = decode_span(context, splits, blockIdx.x);
+  const DecodeSpan span = decode_span(context, splits, blockIdx.x, kWarps * kDecodeKeys);
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
-    const int position = span.begin + (stage * kDecodeWarps + threadIdx.x / 32) * kDecodeKeys;
+    const int position = span.begin + (stage * kWarps + threadIdx.x / 32) * kDecodeKeys;
     if (position < span.end) {
       const int page =
           read_hint(p.block_table + sequence * p.table_stride + (position >> p.page_shift));
@@ -399,12 +405,12 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
 }
 
 // Block (split, KV head, sequence). Sequences with other than one token are passed over.
-template <typename T, int kDim>
-__global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= 128 ? 3 : 1)
+template <typename T, int kDim, int kWarps>
+__global__ void __launch_bounds__(kWarps * 32, kDim <= 128 ? 3 : 1)
     attend_decode(PagedAttention<T> p, DecodeSplits splits) {
   __shared__ std::int16_t heads[kAttentionMaxHeads];
   release_dependents();
-  prefetch_first_rounds(p, splits.splits);
+  prefetch_first_rounds<T, kWarps>(p, splits.splits);
   const int head_count = list_heads(p, blockIdx.y, heads);
   wait_for_predecessor();
   const SequenceTokens tokens = tokens_of(p, blockIdx.z);
@@ -423,7 +429,7 @@ __global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= 128 ? 3 : 1)
   DecodeWork work = {static_cast<int>(blockIdx.z),
                      static_cast<int>(blockIdx.y),
                      tokens.first,
-                     decode_span(tokens.context, splits.splits, blockIdx.x),
+                     decode_span(tokens.context, splits.splits, blockIdx.x, kWarps * kDecodeKeys),
                      heads,
                      0};
   if (work.span.begin >= work.span.end) {
@@ -435,8 +441,8 @@ __global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= 128 ? 3 : 1)
     work.head_count = min(kDecodeRows, head_count - first);
     float sums[kDim / 8][4] = {};
     SoftmaxRow rows[2];
-    decode_rounds<T, kDim>(p, work, shared, sums, rows);
-    join_warps<T, kDim>(p, work, splits, shared, sums, rows);
+    decode_rounds<T, kDim, kWarps>(p, work, shared, sums, rows);
+    join_warps<T, kDim, kWarps>(p, work, splits, shared, sums, rows);
     __syncthreads();
   }
   work.heads = heads;

@@ -28,7 +28,8 @@ bool multiply_few(const CudaContext& context, const Exec& exec, const GemmArgs& 
                                .y_is_f32 = args.y.dtype == DType::f32,
                                .tokens = static_cast<int>(args.x.rows()),
                                .in = static_cast<int>(args.weight.in()),
-                               .rows = args.weight.out()});
+                               .rows = args.weight.out(),
+                               .alone = args.alone});
 }
 
 // Anything, slowly.

@@ -11,6 +11,9 @@ struct GemmArgs {
   Weight weight;         // [out, in] f32, f16 or bf16
   TensorView bias = {};  // [out] f32, or empty
   TensorView y;          // [tokens, out]; rows may be strided; not x
+  // A device's hint for products behind kernels of many blocks (attention): few tokens are then
+  // multiplied by blocks that never share a multiprocessor, however unevenly it becomes free.
+  bool alone = false;
 };
 
 // y[t,o] = sum_i x[t,i] * weight[o,i] + bias[o], summed in f32.

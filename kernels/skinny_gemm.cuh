@@ -22,7 +22,11 @@ inline bool takes(const TensorView& x, const TensorView& weight) {
 // Starts the kernel with this division of the work, unless a block would not fit the device.
 template <typename C>
 bool start_as(const CudaContext& context, const Exec& exec, const Args& args, int blocks) {
-  const std::size_t shared = shared_bytes<C>(args.tokens);
+  // More than half of a multiprocessor's shared memory keeps a second block of the kernel away.
+  constexpr std::size_t kReserved = 1024;  // of each block, for the system
+  const std::size_t half = (context.shared_bytes + kReserved) / 2 + kReserved;
+  const std::size_t wanted = shared_bytes<C>(args.tokens);
+  const std::size_t shared = args.alone ? std::max(wanted, half) : wanted;
   if (shared > context.shared_bytes) {
     return false;
   }

@@ -42,6 +42,7 @@ struct Args {
   int in = 0;
   std::int64_t rows = 0;  // of the weight; gated: columns of y
   int release_ahead = 0;  // GemmTuning
+  bool alone = false;     // GemmArgs
   int prefetch = 0;       // elements of a row
 };
 

@@ -15,7 +15,7 @@ RowParallelLinear::RowParallelLinear(Tensor weight) : weight_(std::move(weight))
 
 void RowParallelLinear::forward_summand(const Exec& exec, const TensorView& x,
                                         const TensorView& y) const {
-  gemm(exec, {.x = x, .weight = {weight_.view()}, .bias = {}, .y = y});
+  gemm(exec, {.x = x, .weight = {weight_.view()}, .bias = {}, .y = y, .alone = true});
 }
 
 }  // namespace tutti
