@@ -24,10 +24,11 @@ class Communicator {
   // "mpi", "threads", "nccl symmetric", …: what the banner calls this path; says which one is live.
   virtual std::string_view name() const = 0;
 
-  // x [rows, columns] f32, on a device also f16 or bf16, dense: on every rank the sum over the
-  // ranks. All ranks hold the same bits. On the host, and on NCCL's small-message path, the sum is
-  // made in f32 in rank order, whatever the size of the message, and rounded once; other device
-  // paths choose their own order, and plain NCCL rounds f16 and bf16 after each addition.
+  // x [rows, columns] f32, on a device also f16 or bf16 and at a multiple of 16 bytes, dense: on
+  // every rank the sum over the ranks. All ranks hold the same bits. On the host, and on NCCL's
+  // small-message path, the sum is made in f32 in rank order, whatever the size of the message, and
+  // rounded once; other device paths choose their own order, and plain NCCL rounds f16 and bf16
+  // after each addition.
   virtual void all_reduce_sum(const Exec& exec, const TensorView& x) = 0;
 
   // residual += sum over the ranks of x;  y = rmsnorm(residual): what joins two sublayers. Types

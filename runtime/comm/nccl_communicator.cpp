@@ -19,6 +19,22 @@ cudaStream_t stream_of(const Exec& exec) {
   return static_cast<cudaStream_t>(exec.stream);
 }
 
+// NCCL's symmetric kernels (2.28.3) round what begins at no multiple of 16 bytes, and say nothing.
+constexpr std::size_t kAlignment = 16;
+
+void check_alignment(const CollectiveCall& call, const TensorView& x) {
+  if (reinterpret_cast<std::uintptr_t>(x.data) % kAlignment != 0) {
+    throw CommError(fmt::format("{}: x begins {} bytes behind a multiple of {}, wanted at one",
+                                describe(call),
+                                reinterpret_cast<std::uintptr_t>(x.data) % kAlignment, kAlignment));
+  }
+}
+
+std::int64_t aligned_columns(std::int64_t columns) {
+  constexpr std::int64_t kFloats = kAlignment / sizeof(float);
+  return (columns + kFloats - 1) / kFloats * kFloats;
+}
+
 }  // namespace
 
 std::string NcclCommunicator::where() const {
@@ -56,6 +72,7 @@ void NcclCommunicator::watch(std::string_view stage) {
 void NcclCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {
   const CollectiveCall call = next("all_reduce_sum");
   check_all_reduce(call, exec, x);
+  check_alignment(call, x);
   if (x.empty()) {
     return;
   }
@@ -76,6 +93,7 @@ void NcclCommunicator::all_reduce_add_rmsnorm(const Exec& exec, const AddRmsnorm
   }
   const CollectiveCall call = next("all_reduce_add_rmsnorm");
   check_all_reduce(call, exec, args.x);
+  check_alignment(call, args.x);
   const std::int64_t dim = args.x.row_elements();
   const auto fits = [&](const TensorView& view, DType dtype) {
     return view.place == Place::cuda && view.dtype == dtype && view.rows() == args.x.rows() &&
@@ -97,7 +115,7 @@ void NcclCommunicator::all_gather_columns(const Exec& exec, const TensorView& lo
                                           const TensorView& y) {
   const CollectiveCall call = next("all_gather_columns");
   check_gather_columns(call, exec, local, columns, y, kEveryRank);
-  const std::int64_t widest = *std::max_element(columns.begin(), columns.end());
+  const std::int64_t widest = aligned_columns(*std::max_element(columns.begin(), columns.end()));
   if (local.rows() == 0 || widest == 0) {
     return;
   }
