@@ -15,7 +15,7 @@ struct LoadOptions {
 struct LoadResult {
   std::uint64_t bytes = 0;  // read by all ranks together, once
   Summary load_speed;       // bytes per second, one value per repeat: file to device, checked
-  Summary raw_speed;        // the same bytes by pread into a small buffer of each thread
+  Summary raw_speed;        // the same bytes by pread into ordinary memory, by as many threads
 };
 
 // Collective; complete on rank 0 only. Plain reading goes first, so that both find the file in the
