@@ -1,93 +1,18 @@
 // Tiny random models against what transformers computed with them: logits and greedy tokens, on any
 // number of ranks, in the stored type and imported as bf16 (tests/golden/README.md).
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "models/registry.hpp"
 #include "runtime/comm/thread_group.hpp"
-#include "runtime/weights/model_file.hpp"
-#include "tests/support/scratch_folder.hpp"
+#include "tests/golden/model_golden.hpp"
 
 namespace tutti {
 namespace {
 
-using nlohmann::json;
-using Ids = std::vector<std::int32_t>;
-
-constexpr int kChunk = 32;  // prompt tokens in one step: the longest prompt takes three
-
-// One prompt of expected.json, with its tokens and rows of expected.f32.
-struct Expected {
-  Ids prompt;
-  Ids tokens;
-  std::map<int, std::vector<float>> logits;  // by position in prompt + tokens
-};
-
-struct Golden {
-  std::filesystem::path folder;
-  std::vector<Expected> prompts;
-  float tolerance = 0;
-};
-
-// The goldens' own rounding error is known: f32_noise is their largest distance to the same in
-// float64. Ours comes from the same float32 operations with the sums in another order (other
-// blocks, partial sums of ranks), hence of that size too: the distance is at most 1 + 1 times it
-// where both are extreme at the same logit. Another order may be less lucky than theirs, by the
-// square root of the length of the sums (8 for 67 terms) were ours added one by one: 1 + 8, rounded
-// down to 8. That is 1e-5 of the largest logit, and a hundredth of the gaps that decide the tokens.
-float tolerance_of(double noise) {
-  return static_cast<float>(8 * noise);
-}
-
-Golden read_golden(const std::string& name, const std::string& variant) {
-  Golden golden{.folder = std::filesystem::path("tests/golden/models") / name};
-  const json doc = json::parse(std::ifstream(golden.folder / "expected.json"));
-  const auto vocabulary = doc.at("vocab_size").get<std::size_t>();
-  const json& wanted = doc.at("variants").at(variant);
-  golden.tolerance = tolerance_of(wanted.at("f32_noise").get<double>());
-  std::ifstream file(golden.folder / "expected.f32", std::ios::binary);
-  for (std::size_t i = 0; i < doc.at("prompts").size(); ++i) {
-    const json& entry = wanted.at("prompts").at(i);
-    Expected expected{.prompt = doc.at("prompts")[i].get<Ids>(),
-                      .tokens = entry.at("tokens").get<Ids>()};
-    auto row = entry.at("first_row").get<std::size_t>();
-    for (const int position : entry.at("rows").get<Ids>()) {
-      std::vector<float> logits(vocabulary);
-      file.seekg(static_cast<std::streamoff>(row++ * vocabulary * sizeof(float)));
-      file.read(reinterpret_cast<char*>(logits.data()),
-                static_cast<std::streamsize>(vocabulary * sizeof(float)));
-      expected.logits.emplace(position, std::move(logits));
-    }
-    golden.prompts.push_back(std::move(expected));
-  }
-  EXPECT_TRUE(file.good()) << "expected.f32 is cut short";
-  return golden;
-}
-
-// Tokens [first, first + count) of one sequence, whose pages lie in reverse; logits of all of them.
-StepPlan plan_of(const Ids& ids, int first, int count, const KvCache& cache) {
-  const int page_size = cache.layout().page_size;
-  StepPlan plan;
-  plan.max_blocks = cache.pages();
-  for (int block = 0; block < cache.pages(); ++block) {
-    plan.block_table.push_back(cache.pages() - 1 - block);
-  }
-  for (int position = first; position < first + count; ++position) {
-    const auto block = static_cast<std::size_t>(position / page_size);
-    plan.token_ids.push_back(ids[static_cast<std::size_t>(position)]);
-    plan.positions.push_back(position);
-    plan.slots.push_back(plan.block_table[block] * page_size + position % page_size);
-    plan.logit_rows.push_back(position - first);
-  }
-  plan.query_begin = {0, count};
-  plan.context_length = {first + count};
-  return plan;
-}
+using test::Expected;
+using test::Golden;
+using test::Ids;
+using test::kChunk;
 
 void compare_row(const Expected& expected, int position, const float* found, std::int64_t n,
                  float tolerance) {
@@ -117,7 +42,7 @@ void run_prompt(Model& model, Device& device, int rank, const Expected& expected
   const auto prompt = static_cast<int>(expected.prompt.size());
   for (int first = 0; first < static_cast<int>(ids.size());) {
     const int count = first < prompt ? std::min(kChunk, prompt - first) : 1;
-    const TensorView logits = model.forward(plan_of(ids, first, count, cache), cache).logits;
+    const TensorView logits = model.forward(test::plan_of(ids, first, count, cache), cache).logits;
     for (int i = 0; rank == 0 && i < count; ++i) {
       compare_row(expected, first + i, logits.row<float>(i), logits.shape[1], tolerance);
     }
@@ -135,13 +60,11 @@ class ModelGolden : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
   const auto& [name, variant, ranks] = GetParam();
-  const Golden golden = read_golden(name, variant);
+  const Golden golden = test::read_golden(name, variant);
 
   const test::ScratchFolder scratch;
   const auto path = scratch.path() / "model.h5";
-  const auto source = open_source(golden.folder);
-  const auto dtype = variant == "bf16" ? std::optional(DType::bf16) : std::nullopt;
-  import_model(*source, make_import_job(*source, golden.folder.string(), dtype), path, {});
+  test::import_golden(golden, variant, path);
 
   const ModelFile file(path);
   const DecoderSpec spec = DecoderSpec::from_json(file.config());

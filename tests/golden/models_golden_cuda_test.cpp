@@ -1,0 +1,134 @@
+// The goldens of models_golden_test on GPUs, one rank each: f32 within the host's own tolerance,
+// bf16 within roundings, tokens equal but where two logits are nearer than that.
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/comm/nccl_library.hpp"
+#include "tests/golden/model_golden.hpp"
+#include "tests/support/mpi_gpu.hpp"
+#include "tests/support/mpi_main.hpp"
+
+namespace tutti {
+namespace {
+
+using test::Expected;
+using test::Golden;
+using test::Ids;
+using test::kChunk;
+
+struct Case {
+  const char* model;
+  const char* variant;
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.model << ", " << c.variant;
+}
+
+class GpuModelGolden : public ::testing::TestWithParam<Case> {
+ protected:
+  static void SetUpTestSuite() {
+    gpu() = std::make_unique<testing::RankGpu>(testing::RankGpu::open(test_session()));
+  }
+  static void TearDownTestSuite() { gpu().reset(); }
+  void SetUp() override {
+    if (!gpu()->why_not.empty()) {
+      GTEST_SKIP() << gpu()->why_not;
+    }
+  }
+  static std::unique_ptr<testing::RankGpu>& gpu() {
+    static std::unique_ptr<testing::RankGpu> instance;
+    return instance;
+  }
+
+  static std::vector<float> copy_out(const TensorView& view) {
+    std::vector<float> values(static_cast<std::size_t>(view.elements()));
+    gpu()->device->copy_out(values.data(), view.data, view.bytes());
+    gpu()->device->synchronize();
+    return values;
+  }
+};
+
+// What roundings of 16-bit activations may come to: seven in each layer, each like noise of the
+// unit roundoff's share of the logits; six standard deviations, twice that for roundings within
+// products.
+double roundings(const float* logits, std::int64_t n, std::int64_t layers) {
+  double squares = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    squares += double{logits[i]} * logits[i];
+  }
+  return 12 * 0x1p-8 *
+         std::sqrt((7.0 * static_cast<double>(layers) + 3) * squares / static_cast<double>(n));
+}
+
+void compare(const Expected& expected, int position, const float* found, std::int64_t n,
+             double tolerance) {
+  const auto row = expected.logits.find(position);
+  if (row != expected.logits.end()) {
+    double worst = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      worst =
+          std::max(worst, std::abs(double{found[i]} - row->second[static_cast<std::size_t>(i)]));
+    }
+    EXPECT_LE(worst, tolerance) << "logits at position " << position;
+    EXPECT_FALSE(std::isnan(worst));
+  }
+  const int answered = position + 1 - static_cast<int>(expected.prompt.size());
+  if (answered >= 0 && answered < static_cast<int>(expected.tokens.size())) {
+    const std::int32_t wanted = expected.tokens[static_cast<std::size_t>(answered)];
+    EXPECT_GE(found[wanted], *std::max_element(found, found + n) - 2 * tolerance)
+        << "greedy token " << answered;
+  }
+}
+
+TEST_P(GpuModelGolden, LogitsAndGreedyTokensAreTheReferences) {
+  const auto& [name, variant] = GetParam();
+  const Golden golden = test::read_golden(name, variant);
+  const test::ScratchFolder scratch;
+  const auto path = scratch.path() / "model.h5";
+  test::import_golden(golden, variant, path);
+  const ModelFile file(path);
+  const DecoderSpec spec = DecoderSpec::from_json(file.config());
+  const ShardPlan plan(spec.shard_shape(), test_session().size());
+  const auto group = make_nccl_communicator(*gpu()->library, *gpu()->device, *gpu()->control, {});
+  {
+    const ModelFileSource weights(file, {});
+    const auto model = make_model(spec, plan, *gpu()->device, *group, weights,
+                                  {.max_step_tokens = kChunk, .max_logit_rows = kChunk});
+    const bool exact = model->kv_layout().dtype == DType::f32;
+    for (const Expected& expected : golden.prompts) {
+      SCOPED_TRACE(fmt::format("prompt of {} tokens", expected.prompt.size()));
+      Ids ids = expected.prompt;
+      ids.insert(ids.end(), expected.tokens.begin(), expected.tokens.end() - 1);
+      const KvLayout layout = model->kv_layout();
+      KvCache cache(*gpu()->device, layout, layout.pages_for(std::ssize(ids)));
+      const auto prompt = static_cast<int>(expected.prompt.size());
+      for (int first = 0; first < static_cast<int>(ids.size());) {
+        const int count = first < prompt ? std::min(kChunk, prompt - first) : 1;
+        const TensorView logits =
+            model->forward(test::plan_of(ids, first, count, cache), cache).logits;
+        gpu()->device->synchronize();
+        const std::vector<float> rows = logits.dims == 0 ? std::vector<float>() : copy_out(logits);
+        const std::int64_t n = spec.vocabulary;
+        for (int i = 0; !rows.empty() && i < count; ++i) {
+          const float* row = rows.data() + i * n;
+          compare(expected, first + i, row, n,
+                  exact ? golden.tolerance : roundings(row, n, spec.layers));
+        }
+        first += count;
+      }
+    }
+  }
+  group->close();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AllModels, GpuModelGolden,
+    ::testing::Values(Case{"llama-14q2kv", "stored"}, Case{"llama-14q2kv", "bf16"},
+                      Case{"llama-9q3kv-tied", "stored"}, Case{"llama-9q3kv-tied", "bf16"},
+                      Case{"llama-untied-linear", "stored"}, Case{"llama-untied-linear", "bf16"},
+                      Case{"llama-rope3", "stored"}, Case{"llama-rope3", "bf16"},
+                      Case{"llama-bf16", "stored"}));
+
+}  // namespace
+}  // namespace tutti
