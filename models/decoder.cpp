@@ -159,9 +159,10 @@ bool Decoder::may_replay(const StepPlan& plan, const KvCache& cache) {
       recorded_size(plan.sequences()) > most_extents(limits_).sequences) {
     return false;
   }
-  if (recorded_cache_ != &cache) {
+  if (recorded_pages_ != cache.keys(0).data || recorded_count_ != cache.pages()) {
     graphs_.clear();
-    recorded_cache_ = &cache;
+    recorded_pages_ = cache.keys(0).data;
+    recorded_count_ = cache.pages();
   }
   return true;
 }

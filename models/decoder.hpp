@@ -70,7 +70,9 @@ class Decoder final : public Model {
   VocabParallelHead head_;
   std::vector<Layer> layers_;
   std::map<std::int64_t, std::unique_ptr<DeviceGraph>> graphs_;  // by sequences
-  const KvCache* recorded_cache_ = nullptr;
+  // Where the recorded steps find keys and values: another cache wants other recordings.
+  const void* recorded_pages_ = nullptr;
+  int recorded_count_ = 0;
 };
 
 }  // namespace tutti

@@ -69,6 +69,12 @@ class Runner {
     return rows;
   }
 
+  // At the same address, with other memory.
+  void replace_cache(int pages) {
+    const KvCache kept(device_, model_->kv_layout(), pages + 1);
+    *cache_ = KvCache(device_, model_->kv_layout(), pages);
+  }
+
   std::map<std::uint64_t, std::vector<TokenId>> answers(const std::vector<Request>& requests) {
     Alone control;
     const test::ByteTokenizer tokenizer;
@@ -181,6 +187,15 @@ TEST_P(DecoderCuda, GraphsAnswerAsLaunchesDo) {
   launches.graphs = false;
   EXPECT_EQ(Runner(device(), c, kLimits).answers(requests),
             Runner(device(), c, launches).answers(requests));
+}
+
+TEST_P(DecoderCuda, AnotherCacheIsRecordedAnew) {
+  const Case& c = GetParam();
+  const std::vector<std::int32_t> ids = some_ids(40, c.spec.vocabulary);
+  Runner runner(device(), c, kLimits);
+  const auto once = runner.logits(ids, 33);
+  runner.replace_cache(64);
+  EXPECT_EQ(runner.logits(ids, 33), once);
 }
 
 TEST_P(DecoderCuda, ASeededDrawAndPenaltiesRunOnTheDevice) {
