@@ -80,6 +80,7 @@ void NcclCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {
     fused_->sum(exec, x);
     return;
   }
+  wait_for_all_before(exec);
   handle_->run("ncclAllReduce", [&] {
     return ncclAllReduce(x.data, x.data, static_cast<std::size_t>(x.elements()), nccl_type(x.dtype),
                          ncclSum, handle_->get(), stream_of(exec));
@@ -119,6 +120,7 @@ void NcclCommunicator::all_gather_columns(const Exec& exec, const TensorView& lo
   if (local.rows() == 0 || widest == 0) {
     return;
   }
+  wait_for_all_before(exec);
   if (local.rows() == 1) {
     gather_one_row(exec, local, columns, y);
     return;

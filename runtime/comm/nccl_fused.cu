@@ -168,6 +168,8 @@ void launch_norm(const CudaContext& context, const Exec& exec, const Exchange& e
   }
 }
 
+__global__ void nothing_kernel() {}
+
 }  // namespace
 
 struct NcclFused::State {
@@ -285,6 +287,11 @@ void NcclFused::add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) {
       launch_norm<T, kMaxItems>(state_->context, exec, state_->exchange, rows, tokens);
     }
   });
+}
+
+void wait_for_all_before(const Exec& exec) {
+  nothing_kernel<<<1, 1, 0, static_cast<cudaStream_t>(exec.stream)>>>();  // no dependent launch
+  TUTTI_CUDA(cudaGetLastError());
 }
 
 }  // namespace tutti

@@ -34,4 +34,9 @@ class NcclFused {
   std::unique_ptr<State> state_;
 };
 
+// What is enqueued next starts when everything before it is done. NCCL's symmetric kernels (2.28.3)
+// are themselves launched as dependents, but do not wait for a kernel that has let its dependents
+// start early, as ours do: they would read a product that is not there yet.
+void wait_for_all_before(const Exec& exec);
+
 }  // namespace tutti
