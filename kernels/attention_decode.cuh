@@ -180,7 +180,7 @@ __device__ inline void add_values(float (&sums)[kDim / 8][4], const std::uint32_
   }
 }
 
-// A warp's share of the positions: rounds of 16, those of the four warps in turn. Leaves sums of
+// A warp's share of the positions: rounds of 16, those of the warps in turn. Leaves sums of
 // weighted values and the softmax of its rows.
 template <typename T, int kDim, int kWarps>
 __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWork& work,

@@ -29,7 +29,7 @@ struct NcclOptions {
   // 4 * ranks * fused_tokens * fused_row_bytes (4 MiB for two ranks).
   int fused_tokens = 16;
   std::size_t fused_row_bytes = 32768;      // of x; at most 32768
-  std::size_t small_sum_bytes = 64 * 1024;  // all_reduce_sum up to here; at most 128 KiB
+  std::size_t small_sum_bytes = 64 * 1024;  // all_reduce_sum up to here; at most 64 KiB
 
   // Working memory for gathers of more than one row, on each rank. At least one row of all ranks.
   std::size_t gather_bytes = std::size_t{16} << 20;

@@ -32,7 +32,7 @@ class CudaLibrary {
   std::vector<GpuFacts> gpus() const;
   // Errors: DeviceError for an ordinal that is not there, CapacityError for a GPU that is full.
   std::unique_ptr<Device> make_device(int ordinal) const;
-  // "CUDA 13.0, driver 13.0, cuBLAS 13.1, NCCL 2.28.3": of the loaded libraries.
+  // "CUDA 13.0, driver for 13.0, cuBLAS 13.1.0, NCCL 2.28.3": of the loaded libraries.
   std::string versions() const;
   // Address of an entry of the library, for the module that knows its type. Errors: DeviceError.
   void* entry(const char* name) const;
