@@ -12,8 +12,8 @@ struct GemmArgs {
   TensorView bias = {};  // [out] f32, or empty
   TensorView y;          // [tokens, out]; rows may be strided; not x
   // A device's hint for products behind kernels of many blocks (as attention has): few tokens are
-  // then multiplied by blocks that never share a multiprocessor, however unevenly those become free.
-  // Row-parallel products ask for it.
+  // then multiplied by blocks that never share a multiprocessor, however unevenly those become
+  // free. Row-parallel products ask for it.
   bool alone = false;
 };
 
