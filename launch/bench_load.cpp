@@ -21,28 +21,28 @@ class PlainReader {
  public:
   PlainReader(const Input& file, int rank, int ranks, int threads)
       : file_(file), threads_(threads) {
+    const std::uint64_t blocks = (file.bytes() + kBlockBytes - 1) / kBlockBytes;
     const auto part = [&](int i) {
-      return file.bytes() / kBlockBytes * static_cast<std::uint64_t>(i) /
-             static_cast<std::uint64_t>(ranks);
+      return std::min(file.bytes(), blocks * static_cast<std::uint64_t>(i) /
+                                        static_cast<std::uint64_t>(ranks) * kBlockBytes);
     };
-    first_ = part(rank);
-    blocks_ = part(rank + 1) - first_;
-    memory_ = allocate_host(blocks_ * kBlockBytes, "what is read for comparison");
+    begin_ = part(rank);
+    memory_ = allocate_host(part(rank + 1) - begin_, "what is read for comparison");
   }
 
-  std::uint64_t bytes() const { return blocks_ * kBlockBytes; }
+  std::uint64_t bytes() const { return memory_.bytes(); }
   void read() {
-    run_parallel(blocks_, threads_, [&](std::size_t, std::size_t i) {
-      file_.read((first_ + i) * kBlockBytes,
-                 {memory_.data() + i * kBlockBytes, std::size_t{kBlockBytes}});
-    });
+    run_parallel(
+        (bytes() + kBlockBytes - 1) / kBlockBytes, threads_, [&](std::size_t, std::size_t i) {
+          const std::uint64_t at = i * kBlockBytes;  // the file's last block may be short
+          file_.read(begin_ + at, {memory_.data() + at, std::min(kBlockBytes, bytes() - at)});
+        });
   }
 
  private:
   const Input& file_;
   int threads_;
-  std::uint64_t first_ = 0;
-  std::uint64_t blocks_ = 0;
+  std::uint64_t begin_ = 0;  // in the file
   DeviceMemory memory_;
 };
 

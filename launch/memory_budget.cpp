@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "models/decoder_workspace.hpp"
 
 namespace tutti {

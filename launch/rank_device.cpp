@@ -68,7 +68,7 @@ RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGr
   std::optional<CudaLibrary> library;
   const std::vector<RankGpus> ranks = gather_gpus(control, look_around(wish, mpi, library));
   DeviceChoice choice;
-  alike([&] { choice = choose_devices(wish, ranks); });
+  together(control, mpi.host(), [&] { choice = choose_devices(wish, ranks); });
   RankDevice own;
   own.warning = choice.warning;
   if (!choice.on_gpus) {

@@ -36,6 +36,10 @@ struct Case {
   DecoderSpec spec;
   DType dtype;
 };
+// Test names hold it.
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
 
 class Alone : public ControlPlane {  // a group of one
  public:

@@ -5,11 +5,21 @@
 
 #include <cstring>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
 #include "kernels/error.hpp"
 #include "runtime/device/cuda_library.hpp"
+
+namespace tutti {
+
+// In the names of tests.
+inline void PrintTo(DType dtype, std::ostream* out) {
+  *out << name_of(dtype);
+}
+
+}  // namespace tutti
 
 namespace tutti::testing {
 
