@@ -38,7 +38,8 @@ if [[ ! -f $model ]]; then
   "$tutti" import "$source" -o "$model"
 fi
 
-command=(mpirun -n "$ranks" "$tutti" generate "$model" --chat --prompt "$question" --max-tokens 200)
+command=(mpirun -n "$ranks" "$tutti" generate "$model" --device host --chat
+  --prompt "$question" --max-tokens 200)
 say "Asking on $ranks ranks: $(printf '%q ' "${command[@]}")"
 "${command[@]}"
 
