@@ -1,11 +1,11 @@
 #include "launch/device_ceilings.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/fill_random.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/stream_read.hpp"
+#include "runtime/device/replay_time.hpp"
 #include "runtime/tensor/tensor.hpp"
 
 namespace tutti {
@@ -24,32 +24,13 @@ Tensor random_tensor(Device& device, DType dtype, std::int64_t rows, std::int64_
 
 }  // namespace
 
-double replay_seconds(Device& device, int calls, int repeats, const std::function<void()>& work) {
-  work();  // whatever tunes itself does so outside a recording
-  device.synchronize();
-  const std::unique_ptr<DeviceGraph> graph = device.record(work);
-  const std::unique_ptr<DeviceEvent> start = device.make_event();
-  const std::unique_ptr<DeviceEvent> end = device.make_event();
-  std::vector<double> times;
-  for (int repeat = 0; repeat < repeats + 1; ++repeat) {
-    start->record();
-    graph->replay();
-    end->record();
-    end->wait();
-    times.push_back(1e-3 * static_cast<double>(end->milliseconds_since(*start)));
-  }
-  times.erase(times.begin());  // warms up
-  std::nth_element(times.begin(), times.begin() + repeats / 2, times.end());
-  return times[static_cast<std::size_t>(repeats / 2)] / calls;
-}
-
 double device_read_bandwidth(Device& device) {
   const std::size_t bytes =
       std::min(kMostBytes, device.memory().free_bytes / 2) & ~std::size_t{255};
   const Tensor big =
       random_tensor(device, DType::f32, static_cast<std::int64_t>(bytes / 1024), 256, 7);
   const Tensor sum(device, DType::i32, {1}, "a sum");
-  const double seconds = replay_seconds(device, 1, kReadRepeats, [&] {
+  const double seconds = replay_seconds(device, kReadRepeats, [&] {
     stream_read(device.exec(), {.x = big.view(), .y = sum.view()});
   });
   return static_cast<double>(big.bytes()) / seconds;
@@ -61,7 +42,7 @@ double device_gemm_seconds(Device& device, DType dtype, std::int64_t tokens, std
   const Tensor x = random_tensor(device, dtype, tokens, in, 1);
   const Tensor y = random_tensor(device, dtype, tokens, out, 2);
   const Tensor weights = random_tensor(device, dtype, kCopies * out, in, 3);
-  return replay_seconds(device, kCopies, repeats, [&] {
+  const double seconds = replay_seconds(device, repeats, [&] {
     for (int i = 0; i < kCopies; ++i) {
       gemm(device.exec(), {.x = x.view(),
                            .weight = {weights.view().row_slice({i * out, (i + 1) * out})},
@@ -69,6 +50,7 @@ double device_gemm_seconds(Device& device, DType dtype, std::int64_t tokens, std
                            .y = y.view()});
     }
   });
+  return seconds / kCopies;
 }
 
 }  // namespace tutti

@@ -15,8 +15,4 @@ double device_read_bandwidth(Device& device);
 double device_gemm_seconds(Device& device, DType dtype, std::int64_t tokens, std::int64_t in,
                            std::int64_t out, int repeats);
 
-// Median seconds of `repeats` replays of a recording of `work`, divided by `calls`, which is how
-// often it does what is measured.
-double replay_seconds(Device& device, int calls, int repeats, const std::function<void()>& work);
-
 }  // namespace tutti

@@ -139,21 +139,21 @@ void Session::load(std::int64_t kv_tokens, int sequences) {
   cache_.reset();  // an earlier load makes room
   model_.reset();
   const auto start = std::chrono::steady_clock::now();
-  const std::int64_t page = KvLayout{}.page_size;
-  const std::int64_t rounded = kv_tokens + page * sequences;  // a page may be begun for each
+  const KvLayout layout;  // its page size is everybody's
+  const std::int64_t wanted = layout.pages_for(kv_tokens) + sequences;  // one may be begun for each
   if (on_gpu()) {
     const std::uint64_t free = least_of(budget() + ranked_.device->workspace_bytes());
     alike([&] {
-      const MemoryCase wanted = memory_case(rounded);
-      if (largest_need(wanted, plan_->ranks()).total() > free) {
-        throw CapacityError(shortfall_text(wanted, plan_->ranks(), free, to_run_->identity().name,
+      const MemoryCase asked = memory_case(wanted * layout.page_size);
+      if (largest_need(asked, plan_->ranks()).total() > free) {
+        throw CapacityError(shortfall_text(asked, plan_->ranks(), free, to_run_->identity().name,
                                            ranked_.device->name()));
       }
     });
   }
   together(control_, mpi_.host(), [&] { load_weights(); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  const std::int64_t pages = choose_pages(rounded / page + 1);
+  const std::int64_t pages = choose_pages(wanted);
   together(control_, mpi_.host(), [&] {
     cache_ =
         std::make_unique<KvCache>(*ranked_.device, model_->kv_layout(), static_cast<int>(pages));

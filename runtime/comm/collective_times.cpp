@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/device/replay_time.hpp"
+
 namespace tutti {
 namespace {
 
 using Kind = CollectiveCase::Kind;
 
-constexpr int kWarmUps = 3;
 constexpr std::size_t kLong = std::size_t{4} << 20;  // fewer in a row from here on
 
 std::size_t bytes_of(const CollectiveCase& what) {
@@ -43,31 +44,18 @@ class Bench {
 
   CollectiveTime time(const CollectiveCase& what, int repeats) {
     const int calls = bytes_of(what) >= kLong ? 10 : 100;
-    call(what);  // connects what NCCL connects at first use
-    device_.synchronize();
-    std::vector<float> times;
-    {
-      const auto graph = device_.record([&] {
-        for (int i = 0; i < calls; ++i) {
-          call(what);
-        }
-      });
-      const auto start = device_.make_event();
-      const auto end = device_.make_event();
-      for (int repeat = 0; repeat < kWarmUps + repeats; ++repeat) {
-        device_.synchronize();
-        control_.barrier();
-        start->record();
-        graph->replay();
-        end->record();
-        end->wait();
-        times.push_back(end->milliseconds_since(*start));
-      }
-    }
-    times.erase(times.begin(), times.begin() + kWarmUps);
-    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-    std::nth_element(times.begin(), middle, times.end());
-    return rates(what, 1e3 * slowest(*middle) / calls);
+    const double seconds = replay_seconds(
+        device_, repeats,
+        [&] {
+          for (int i = 0; i < calls; ++i) {
+            call(what);
+          }
+        },
+        [&] {
+          device_.synchronize();
+          control_.barrier();
+        });
+    return rates(what, 1e6 * slowest(seconds) / calls);
   }
 
  private:

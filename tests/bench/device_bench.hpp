@@ -10,6 +10,7 @@
 
 #include "kernels/fill_random.hpp"
 #include "kernels/stream_read.hpp"
+#include "runtime/device/replay_time.hpp"
 #include "tests/support/gpu_fixture.hpp"
 
 namespace tutti::bench {
@@ -39,28 +40,12 @@ class DeviceBench {
 
   // Median of 15 replays of a graph of `copies` calls, per call. run(i) works on the i-th copy.
   double microseconds(int copies, const std::function<void(int)>& run) {
-    for (int i = 0; i < copies; ++i) {
-      run(i);  // warm, and whatever is tuned on first use
-    }
-    device_.synchronize();
-    const std::unique_ptr<DeviceGraph> graph = device_.record([&] {
+    const double seconds = replay_seconds(device_, 15, [&] {
       for (int i = 0; i < copies; ++i) {
         run(i);
       }
     });
-    const auto start = device_.make_event();
-    const auto end = device_.make_event();
-    std::vector<float> times;
-    for (int repeat = 0; repeat < 17; ++repeat) {
-      start->record();
-      graph->replay();
-      end->record();
-      end->wait();
-      times.push_back(end->milliseconds_since(*start));
-    }
-    times.erase(times.begin(), times.begin() + 2);
-    std::nth_element(times.begin(), times.begin() + 7, times.end());
-    return 1e3 * times[7] / copies;
+    return 1e6 * seconds / copies;
   }
 
   // Bytes a second that plain reading of 4 GiB reaches here, measured once.

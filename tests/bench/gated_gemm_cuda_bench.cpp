@@ -33,19 +33,9 @@ int run() {
   }
   DeviceBench bench(*gpu.device);
   fmt::print("{}: reading {:.0f} GB/s\n", gpu.device->name(), bench.read_ceiling() * 1e-9);
+  print_few_tokens(bench, kGated, [&](const auto&... what) { return time_gated(bench, what...); });
   for (const WeightShape& shape : kGated) {
-    const double bytes = 2.0 * double(shape.out) * double(shape.in);
-    const int copies = DeviceBench::copies_of(static_cast<std::size_t>(bytes));
-    const GpuArray weights = bench.random(DType::bf16, {copies * shape.out, shape.in}, 1);
-    for (const std::int64_t tokens : {1, 2, 4, 8, 16}) {
-      const std::string name =
-          fmt::format("{} [{}, {}] M {}", shape.name, shape.out, shape.in, tokens);
-      bench.print_bytes(name, bytes, time_gated(bench, weights, shape, tokens, copies));
-      bench.exec().ops->tune({.library_only = true});
-      bench.print_bytes(name + " library", bytes,
-                        time_gated(bench, weights, shape, tokens, copies));
-      bench.exec().ops->tune({});
-    }
+    const GpuArray weights = bench.random(DType::bf16, {4 * shape.out, shape.in}, 1);
     for (const std::int64_t tokens : {64, 512, 4096}) {
       const double us = time_gated(bench, weights, shape, tokens, 4);
       const double flops = 2.0 * double(shape.out) * double(shape.in) * double(tokens);

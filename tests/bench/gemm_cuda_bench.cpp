@@ -34,20 +34,8 @@ double time_product(DeviceBench& bench, const GpuArray& weights, const WeightSha
 
 void few_tokens(DeviceBench& bench) {
   fmt::print("Few tokens, bf16, back to back in a graph; bytes: the weights'\n");
-  for (const WeightShape& shape : kProducts) {
-    const double bytes = 2.0 * double(shape.out) * double(shape.in);
-    const int copies = DeviceBench::copies_of(static_cast<std::size_t>(bytes));
-    const GpuArray weights = bench.random(DType::bf16, {copies * shape.out, shape.in}, 1);
-    for (const std::int64_t tokens : {1, 2, 4, 8, 16}) {
-      const std::string name =
-          fmt::format("{} [{}, {}] M {}", shape.name, shape.out, shape.in, tokens);
-      bench.print_bytes(name, bytes, time_product(bench, weights, shape, tokens, copies));
-      bench.exec().ops->tune(kLibrary);
-      bench.print_bytes(name + " library", bytes,
-                        time_product(bench, weights, shape, tokens, copies));
-      bench.exec().ops->tune({});
-    }
-  }
+  print_few_tokens(bench, kProducts,
+                   [&](const auto&... what) { return time_product(bench, what...); });
 }
 
 void many_tokens(DeviceBench& bench) {
