@@ -23,7 +23,7 @@ std::uint64_t next_random(std::uint64_t& state) {
 }
 
 Request random_request(std::uint64_t id, std::int64_t vocabulary, const LatencyOptions& options) {
-  Request request{.id = id, .prompt = {}, .options = {}};
+  Request request{.id = id, .stream = id, .prompt = {}, .options = {}};
   std::uint64_t state = options.seed + id;
   for (int i = 0; i < options.prompt_tokens; ++i) {
     request.prompt.push_back(

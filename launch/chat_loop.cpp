@@ -86,7 +86,8 @@ class ChatLoop {
   }
 
   void answer(const std::vector<TokenId>& ids, LineInput& input) {
-    Request request{.id = turns_++, .prompt = ids, .options = options_.sampling};
+    Request request{.id = turns_, .stream = turns_, .prompt = ids, .options = options_.sampling};
+    ++turns_;
     if (!request.options.ignore_eos) {
       request.options.stop_ids = encoder_.stop_ids();
     }

@@ -80,7 +80,8 @@ std::vector<Request> make_requests(const Session& session, const GenerateOptions
   const std::vector<std::string> prompts = gather_prompts(options);
   std::vector<Request> requests;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    Request request{.id = i, .prompt = encoder.encode(prompts[i]), .options = options.sampling};
+    Request request{
+        .id = i, .stream = i, .prompt = encoder.encode(prompts[i]), .options = options.sampling};
     require_room(prompts.size() == 1 ? "the prompt" : fmt::format("prompt {}", i + 1),
                  request.prompt.size(), session.context());
     const std::int64_t room = session.context() - std::ssize(request.prompt);

@@ -11,14 +11,25 @@
 
 namespace tutti {
 
+// Added to the logit of an id before everything else.
+struct LogitBias {
+  TokenId id = 0;
+  float bias = 0;  // -infinity bans the id
+  friend bool operator==(const LogitBias&, const LogitBias&) = default;
+};
+
 struct SamplingOptions {
   double temperature = 0;  // 0: greedy
   int top_k = 0;           // 0: all
   double top_p = 1;
   double min_p = 0;
   double repetition_penalty = 1;  // Keskar et al. 2019, eq. 4.1, over prompt and answer
+  double presence_penalty = 0;    // taken from the logits of ids that stand in the answer
+  double frequency_penalty = 0;   // the same, times how often the id stands there
+  std::vector<LogitBias> logit_bias;
   std::uint64_t seed = 0;
   int max_tokens = 128;
+  int min_tokens = 0;  // no end of sequence and no stop id before so many
   bool ignore_eos = false;
   std::vector<TokenId> stop_ids;  // besides the tokenizer's own ends
   std::vector<std::string> stop;  // the answer ends before the first of these
@@ -26,7 +37,8 @@ struct SamplingOptions {
 };
 
 struct Request {
-  std::uint64_t id = 0;  // part of the random draw: equal ids and seeds give equal answers
+  std::uint64_t id = 0;      // names it among those that the engine holds
+  std::uint64_t stream = 0;  // of random draws: equal seeds, streams and prompts, equal answers
   std::vector<TokenId> prompt;
   SamplingOptions options;
 };

@@ -66,7 +66,7 @@ SampledToken sample_token(const Exec& exec, const TensorView& logits, const Requ
                        .top_p = static_cast<float>(options.top_p),
                        .min_p = static_cast<float>(options.min_p),
                        .seed = options.seed,
-                       .request = request.id,
+                       .request = request.stream,
                        .position = history.size()});
   if (options.logprobs) {
     const double norm = log_sum_exp(own);

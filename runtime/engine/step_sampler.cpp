@@ -70,7 +70,7 @@ void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
   }
   const SamplingOptions& options = sequence.request.options;
   const SampleRowRule rule{.seed = options.seed,
-                           .request = sequence.request.id,
+                           .request = sequence.request.stream,
                            .position = sequence.tokens.size(),
                            .temperature = static_cast<float>(options.temperature),
                            .top_p = static_cast<float>(options.top_p),

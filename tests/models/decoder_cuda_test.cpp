@@ -139,7 +139,7 @@ std::vector<std::int32_t> some_ids(int count, std::int64_t vocabulary) {
 std::vector<Request> some_requests(int count, std::int64_t vocabulary, int tokens) {
   std::vector<Request> requests;
   for (int i = 0; i < count; ++i) {
-    Request request{.id = static_cast<std::uint64_t>(i)};
+    Request request{.id = static_cast<std::uint64_t>(i), .stream = static_cast<std::uint64_t>(i)};
     request.prompt = some_ids(5 + 11 * i % 70, vocabulary);
     request.prompt[0] = i;
     request.options.max_tokens = tokens;

@@ -124,7 +124,7 @@ Answers by_hand(const std::vector<Request>& requests, const test::Oracle& oracle
 
 // Seeds name requests; ids are others.
 Request request_of(std::uint64_t seed, int prompt, int max_tokens) {
-  Request request{.id = 1000 + seed};
+  Request request{.id = 1000 + seed, .stream = seed};
   for (int i = 0; i < prompt; ++i) {
     request.prompt.push_back(
         static_cast<TokenId>((seed * 31 + static_cast<std::uint64_t>(i)) % 256));

@@ -17,7 +17,7 @@ using ::testing::ThrowsMessage;
 std::vector<Request> four_requests() {
   std::vector<Request> requests;
   for (const int length : {1, 17, 40, 100}) {
-    Request request{.id = requests.size()};
+    Request request{.id = requests.size(), .stream = requests.size()};
     for (int i = 0; i < length; ++i) {
       request.prompt.push_back((i * 37 + length) % 256);
     }
