@@ -24,11 +24,34 @@ std::shared_ptr<int> make_stop_word() {
   return {static_cast<int*>(word), [](int* p) { cudaFreeHost(p); }};
 }
 
-int capability_of_current_gpu() {
+int current_gpu() {
   int gpu = 0;
+  TUTTI_CUDA(cudaGetDevice(&gpu));
+  return gpu;
+}
+
+cudaStream_t stream_of(const Device& device) {
+  return static_cast<cudaStream_t>(device.exec().stream);
+}
+
+// Own kernels that are told to stop do so within milliseconds each. They read memory of the group,
+// which its end takes away. NCCL's kernels end only with the group: no long wait.
+void stop_own_kernels(int& stop, int gpu, cudaStream_t stream) {
+  constexpr std::chrono::seconds kPatience{1};
+  stop = 1;
+  const auto begin = steady_clock::now();
+  if (cudaSetDevice(gpu) != cudaSuccess) {
+    return;
+  }
+  while (cudaStreamQuery(stream) == cudaErrorNotReady && steady_clock::now() - begin < kPatience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+int capability_of_current_gpu() {
+  const int gpu = current_gpu();
   int major = 0;
   int minor = 0;
-  TUTTI_CUDA(cudaGetDevice(&gpu));
   TUTTI_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu));
   TUTTI_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu));
   return 10 * major + minor;
@@ -204,7 +227,7 @@ DeviceMemory NcclCommunicator::allocate_shared(Device& device, std::size_t bytes
 }
 
 void NcclCommunicator::wait_until_idle(const char* stage) {
-  const auto stream = static_cast<cudaStream_t>(device_.exec().stream);
+  const cudaStream_t stream = stream_of(device_);
   const auto begin = steady_clock::now();
   for (;;) {
     const cudaError_t result = cudaStreamQuery(stream);
@@ -215,11 +238,11 @@ void NcclCommunicator::wait_until_idle(const char* stage) {
       check_cuda(result, stage);
     }
     if (const std::string error = handle_->async_error(); !error.empty()) {
-      *stop_ = 1;
+      stop_own_kernels(*stop_, current_gpu(), stream);
       throw CommError(fmt::format("{}: {}: {}", where(), stage, error));
     }
     if (steady_clock::now() - begin > options_.join_deadline) {
-      *stop_ = 1;
+      stop_own_kernels(*stop_, current_gpu(), stream);
       throw CommError(fmt::format("{}: {} did not end within {:.1f} s", where(), stage,
                                   std::chrono::duration<double>(options_.join_deadline).count()));
     }
@@ -276,8 +299,8 @@ void NcclCommunicator::start_watchdog() {
                                                sequence_.load());
                           },
                       .abort =
-                          [handle, stop] {
-                            *stop = 1;
+                          [handle, stop, gpu = current_gpu(), stream = stream_of(device_)] {
+                            stop_own_kernels(*stop, gpu, stream);
                             handle->abort();
                           },
                       .report =
