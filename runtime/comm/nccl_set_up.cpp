@@ -48,15 +48,6 @@ void stop_own_kernels(int& stop, int gpu, cudaStream_t stream) {
   }
 }
 
-int capability_of_current_gpu() {
-  const int gpu = current_gpu();
-  int major = 0;
-  int minor = 0;
-  TUTTI_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu));
-  TUTTI_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu));
-  return 10 * major + minor;
-}
-
 // NCCL's device structures are those of one version: what was built against another one than is
 // loaded must not touch them. Empty where both are the same.
 std::string version_trouble(const std::string& where) {
@@ -148,7 +139,7 @@ void NcclCommunicator::join() {
 std::string NcclCommunicator::set_up_fast_paths() {
   std::string trouble;
   try {
-    fused_.emplace(*handle_, rank(), size(), capability_of_current_gpu(), stop_.get(), options_);
+    fused_.emplace(*handle_, rank(), size(), stop_.get(), options_);
   } catch (const Error& error) {
     trouble = error.what();
   }
