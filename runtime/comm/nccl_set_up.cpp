@@ -77,6 +77,7 @@ NcclCommunicator::NcclCommunicator(Device& device, ControlPlane& control,
   const std::string versions = version_trouble(where());
   join();
   std::string why_plain;
+  std::string details;
   if (!options.one_node) {
     why_plain = "the group spans nodes";
   } else if (!options.symmetric) {
@@ -84,15 +85,17 @@ NcclCommunicator::NcclCommunicator(Device& device, ControlPlane& control,
   } else if (!versions.empty()) {
     why_plain = versions;
   } else {
-    why_plain = set_up_fast_paths();
-    if (!why_plain.empty()) {
+    details = set_up_fast_paths();
+    if (!details.empty()) {
+      why_plain = "these GPUs share no memory";
       leave();  // a call that failed may have left the communicator unusable: join anew
       join();
     }
   }
   symmetric_ = why_plain.empty();
   if (!symmetric_ && options.warn && options.symmetric) {
-    options.warn(fmt::format("{}: plain NCCL: {}", where(), why_plain));
+    options.warn(fmt::format("sums go by plain NCCL, which takes longer: {}{}", why_plain,
+                             details.empty() ? "" : fmt::format(" ({})", details)));
   }
   name_ = symmetric_         ? fmt::format("nccl symmetric{}", options.fused ? ", own kernels" : "")
           : why_plain.size() ? fmt::format("nccl plain ({})", why_plain)
