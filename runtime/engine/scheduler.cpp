@@ -89,7 +89,6 @@ bool Scheduler::grow(Entry& entry) {
 void Scheduler::give_way(Entry& entry) {
   release_pages(entry);
   entry.computed = 0;
-  entry.named = 0;
   running_.pop_back();
   waiting_.push_front(&entry);
   preempted_.push_back(entry.id);

@@ -26,18 +26,19 @@ TokenId endless(std::uint64_t seed, std::size_t position) {
   return static_cast<TokenId>('a' + (seed + position) % 26);
 }
 
-struct Run {
+struct Shape {
   test::Oracle oracle = letters;
   int step_tokens = 16;
   int rows = 4;
   int pages = 24;
   bool host = false;
   int ranks = 1;
+  EngineOptions options{};
 };
 
 using Drive = std::function<void(Engine&, SamplingModel&)>;
 
-void with_engine(const Run& run, const std::vector<Request>& requests, const Drive& drive) {
+void with_engine(const Shape& run, const std::vector<Request>& requests, const Drive& drive) {
   run_ranks(run.ranks, [&](int rank, Communicator&, ControlPlane& control) {
     SamplingModel model(run.host ? make_host_device(1) : std::make_unique<test::LazyDevice>(),
                         run.oracle, run.step_tokens, run.rows);
@@ -51,7 +52,7 @@ void with_engine(const Run& run, const std::vector<Request>& requests, const Dri
       return;
     }
     const ByteTokenizer tokenizer;
-    Engine engine(control, model, cache, tokenizer);
+    Engine engine(control, model, cache, tokenizer, run.options);
     for (const Request& request : requests) {
       engine.submit(request);
     }
@@ -81,7 +82,7 @@ void PrintTo(const Answer& answer, std::ostream* out) {
 }
 using Answers = std::map<std::uint64_t, Answer>;
 
-Answers answers(const Run& run, const std::vector<Request>& requests) {
+Answers answers(const Shape& run, const std::vector<Request>& requests) {
   Answers heard;
   with_engine(run, requests, [&](Engine& engine, SamplingModel&) {
     engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
@@ -323,6 +324,96 @@ TEST(EngineAhead, PenalisedSequencesBringWhatTheyHaveSeenOnce) {
     EXPECT_EQ(heard, by_hand(requests, letters));
     EXPECT_EQ(model.marks(), penalised);
   });
+}
+
+// Four requests at a time that want up to four pages each, on five: somebody gives way all the
+// time, mostly with a token still on the device.
+std::vector<Request> crowded_requests() {
+  std::vector<Request> requests;
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    const int i = static_cast<int>(seed);
+    requests.push_back(request_of(seed, 1 + i * 7 % 41, 1 + i * 11 % 80));
+    if (i % 4 != 0) {  // samples of one prompt
+      requests.back().prompt = requests[seed / 4 * 4].prompt;
+    }
+    requests.back().options.repetition_penalty = i % 3 == 0 ? 1.3 : 1.0;
+    if (i % 7 == 0) {
+      requests.back().options.logprobs = 1;
+    }
+  }
+  return requests;
+}
+
+TEST(EngineAhead, NoTokenIsLostWhereRequestsGiveWay) {
+  const Answers wanted = by_hand(crowded_requests(), letters);
+  for (const bool host : {true, false}) {
+    for (const bool caching : {true, false}) {
+      for (const int pages : {8, 10, 13}) {
+        const Shape run{
+            .rows = 8, .pages = pages, .host = host, .options = {.prefix_caching = caching}};
+        with_engine(run, crowded_requests(), [&](Engine& engine, SamplingModel& model) {
+          Answers heard;
+          engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
+          EXPECT_EQ(heard, wanted) << pages << " pages, caching " << caching;
+          EXPECT_LE(model.most_ahead(), 1);
+          EXPECT_GT(engine.counters().preemptions, 10u);
+          EXPECT_GT(engine.counters().recomputed_tokens, 0u);
+          EXPECT_EQ(engine.counters().cached_tokens > 0, caching);
+          EXPECT_EQ(engine.counters().used_pages, 0);
+        });
+      }
+    }
+  }
+}
+
+TEST(EngineAhead, CancelledRequestsGiveAllBackWhereOthersGiveWay) {
+  const Answers wanted = by_hand(crowded_requests(), letters);
+  for (std::uint32_t turn = 0; turn < 30; ++turn) {
+    with_engine({.rows = 8, .pages = 8}, crowded_requests(), [&](Engine& engine, SamplingModel&) {
+      std::uint32_t random = turn;
+      Answers heard;
+      while (!engine.idle()) {
+        random = random * 1664525U + 1013904223U;
+        if (random >> 30 == 0) {
+          engine.cancel(1000 + (random >> 8) % 150);
+        }
+        engine.step([&](const TokenEvent& event) { heard[event.request].hear(event); });
+      }
+      ASSERT_EQ(heard.size(), wanted.size());
+      for (const auto& [id, answer] : heard) {
+        if (answer.finish != FinishReason::cancelled) {
+          EXPECT_EQ(answer, wanted.at(id)) << id;
+        }
+      }
+      EXPECT_EQ(engine.counters().used_pages, 0);
+      EXPECT_EQ(engine.waiting() + engine.running(), 0u);
+    });
+  }
+}
+
+TEST(EngineAhead, CountsWhatItDid) {
+  std::vector<Request> requests = {request_of(1, 40, 5), request_of(2, 40, 7), request_of(4, 3, 9)};
+  requests[1].prompt = requests[0].prompt;
+  with_engine({.oracle = endless, .step_tokens = 64}, requests,
+              [](Engine& engine, SamplingModel& model) {
+                EXPECT_EQ(engine.counters().pages, 24);
+                EXPECT_EQ(engine.waiting(), 3u);
+                engine.step([](const TokenEvent&) {});
+                EXPECT_EQ(engine.waiting(), 0u);
+                EXPECT_EQ(engine.running(), 3u);
+                EXPECT_EQ(engine.counters().used_pages, 3 + 1 + 1) << "two pages are shared";
+                engine.run_until_idle([](const TokenEvent&) {});
+                const EngineCounters& counters = engine.counters();
+                EXPECT_EQ(counters.steps, static_cast<std::uint64_t>(model.launched()));
+                EXPECT_EQ(counters.prompt_tokens, 83u);
+                EXPECT_EQ(counters.cached_tokens, 32u);
+                EXPECT_EQ(counters.output_tokens, 21u);
+                EXPECT_EQ(counters.computed_tokens, 83u - 32u + 21u - 3u);
+                EXPECT_EQ(counters.recomputed_tokens, 0u);
+                EXPECT_EQ(counters.preemptions, 0u);
+                EXPECT_EQ(counters.used_pages, 0);
+                EXPECT_EQ(counters.cached_pages, 2);
+              });
 }
 
 TEST(EngineAhead, ABrokenLogitNamesTheRequestAndTheToken) {
