@@ -416,6 +416,22 @@ TEST(EngineAhead, CountsWhatItDid) {
               });
 }
 
+// A step is the copy of its plan and its work; the copy of its ids lies behind it.
+TEST(EngineAhead, TellsTheDevicesTimeAndItsGaps) {
+  with_engine({.oracle = endless}, {request_of(1, 3, 6)}, [](Engine& engine, SamplingModel& model) {
+    engine.run_until_idle([](const TokenEvent&) {});
+    EXPECT_NEAR(engine.counters().device_seconds, 6 * 0.002, 1e-9);
+    EXPECT_NEAR(engine.counters().gap_seconds, 5 * 0.001, 1e-9);
+    const Request later = request_of(2, 3, 4);
+    model.expect(later);
+    engine.submit(later);
+    engine.run_until_idle([](const TokenEvent&) {});
+    EXPECT_NEAR(engine.counters().device_seconds, 10 * 0.002, 1e-9);
+    EXPECT_NEAR(engine.counters().gap_seconds, 8 * 0.001, 1e-9) << "there was no work between";
+    EXPECT_NEAR(engine.counters().longest_gap_seconds, 0.001, 1e-9);
+  });
+}
+
 TEST(EngineAhead, ABrokenLogitNamesTheRequestAndTheToken) {
   const test::Oracle oracle = [](std::uint64_t, std::size_t position) {
     return position == 5 ? -1 : static_cast<TokenId>('a');
