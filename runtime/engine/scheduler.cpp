@@ -32,6 +32,7 @@ void Scheduler::add(std::uint64_t id, std::span<const TokenId> prompt, int max_n
   const auto [place, fresh] =
       entries_.try_emplace(id, Entry{.id = id,
                                      .prompt = length,
+                                     .most_pages = pages_for(longest),
                                      .known = length,
                                      .told = length,
                                      .names = PageNames(limits_.page_size)});
@@ -83,6 +84,7 @@ bool Scheduler::grow(Entry& entry) {
     }
   }
   entry.pages.push_back(pool_.allocate());
+  growing_ -= entry.grows() ? 0 : 1;
   return true;
 }
 
@@ -101,16 +103,15 @@ bool Scheduler::admit() {
     return false;
   }
   Entry& entry = *waiting_.front();
-  const auto spare = static_cast<int>(running_.size());
   // A token that is still on the device only cannot be computed again.
-  if (entry.unheard > 0 || pool_.available() <= spare) {
+  if (entry.unheard > 0 || pool_.available() <= growing_) {
     return false;
   }
   const std::vector<PageId> cached = cached_prefix(entry);
   const auto woken = std::count_if(cached.begin(), cached.end(),
                                    [this](PageId page) { return pool_.users(page) == 0; });
   const int fresh = pages_for(entry.known) - static_cast<int>(cached.size());
-  if (fresh + woken + spare > pool_.available()) {
+  if (fresh + woken + growing_ > pool_.available()) {
     return false;
   }
   for (const PageId page : cached) {
@@ -120,6 +121,7 @@ bool Scheduler::admit() {
   for (int i = 0; i < fresh; ++i) {
     entry.pages.push_back(pool_.allocate());
   }
+  growing_ += entry.grows() ? 1 : 0;
   entry.named = static_cast<int>(cached.size());
   entry.computed = entry.named * limits_.page_size;
   if (!entry.admitted) {
@@ -179,6 +181,7 @@ void Scheduler::offer_pages(Entry& entry) {
 
 // The last page first: a page is of use only with those before it, and should go before them.
 void Scheduler::release_pages(Entry& entry) {
+  growing_ -= !entry.pages.empty() && entry.grows() ? 1 : 0;
   while (!entry.pages.empty()) {
     pool_.release(entry.pages.back());
     entry.pages.pop_back();

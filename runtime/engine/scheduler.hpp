@@ -36,7 +36,7 @@ using ScheduledStep = std::vector<ScheduledChunk>;
 // - A step takes one token of each request that decodes, then fills the token budget with chunks of
 //   prompts, in the order in which the requests came.
 // - A request is admitted when pages for all tokens it knows are available and one more for each
-//   request that runs, so that those do not run out at once. Nobody overtakes.
+//   request that runs and may grow, so that those do not run out at once. Nobody overtakes.
 // - Who decodes past its last page takes another. Where none is available, the request that came
 //   last gives way: its pages go, it is the first that waits, and its tokens are computed again
 //   when it is admitted again. The oldest request never gives way, so that everybody's turn comes.
@@ -75,6 +75,7 @@ class Scheduler {
   struct Entry {
     std::uint64_t id = 0;
     int prompt = 0;
+    int most_pages = 0;
     int known = 0;          // tokens there are, on the host or on the device
     int told = 0;           // of those, how many ids the host knows
     int computed = 0;       // of those, how many are in pages or on their way there
@@ -86,6 +87,7 @@ class Scheduler {
     PageNames names;
 
     int pending() const { return known - computed; }
+    bool grows() const { return std::ssize(pages) < most_pages; }
   };
 
   int pages_for(int tokens) const;
@@ -104,7 +106,8 @@ class Scheduler {
   std::deque<Entry*> waiting_;   // both in the order in which they came,
   std::vector<Entry*> running_;  // those that run before those that wait
   std::vector<std::uint64_t> preempted_;
-  int budget_ = 0;  // tokens that the step still has room for
+  int growing_ = 0;  // of those that run, how many may want another page
+  int budget_ = 0;   // tokens that the step still has room for
   ScheduleCounters counters_;
 };
 

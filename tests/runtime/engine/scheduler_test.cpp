@@ -78,6 +78,65 @@ TEST(Scheduler, AdmitsManyMoreThanTheirLongestAnswersHaveRoomFor) {
   EXPECT_EQ(scheduler.counters().used_pages, 8);
 }
 
+TEST(Scheduler, AdmitsAllWhoseLongestAnswersFitTogether) {
+  Scheduler scheduler({.max_step_tokens = 64, .max_running = 8, .page_size = 4}, 8 * 2);
+  for (std::uint64_t id = 0; id < 8; ++id) {
+    scheduler.add(id, other(6), 2);
+  }
+  EXPECT_EQ(scheduler.next().size(), 8u);
+  EXPECT_EQ(scheduler.pool().available(), 0);
+}
+
+TEST(Scheduler, TakesTheNamedPagesThatItsTokensBeginWith) {
+  Scheduler scheduler({.max_step_tokens = 12, .max_running = 4, .page_size = 4}, 16);
+  scheduler.add(1, prompt(10), 9);
+  scheduler.add(2, prompt(10), 9);  // in the same step, right behind it
+  EXPECT_THAT(scheduler.next(),
+              ElementsAre(ScheduledChunk{1, 0, 10, true}, ScheduledChunk{2, 8, 2, true}));
+  EXPECT_EQ(scheduler.pages(1)[1], scheduler.pages(2)[1]);
+  EXPECT_NE(scheduler.pages(1)[2], scheduler.pages(2)[2]);
+  EXPECT_EQ(scheduler.counters().cached_tokens, 8u);
+  scheduler.finish(1);
+  scheduler.finish(2);
+  EXPECT_EQ(scheduler.counters().cached_pages, 2);
+  scheduler.add(3, prompt(8), 9);  // one token must be computed: its logits are wanted
+  EXPECT_THAT(scheduler.next(), ElementsAre(ScheduledChunk{3, 4, 4, true}));
+}
+
+TEST(Scheduler, ChunksOfAPromptAreSharedOnceTheyAreScheduled) {
+  Scheduler scheduler({.max_step_tokens = 8, .max_running = 4, .page_size = 4}, 16);
+  scheduler.add(1, prompt(20), 9);
+  scheduler.add(2, prompt(24), 9);
+  EXPECT_THAT(scheduler.next(), ElementsAre(ScheduledChunk{1, 0, 8, false}));
+  EXPECT_THAT(scheduler.next(), ElementsAre(ScheduledChunk{1, 8, 8, false}));
+  EXPECT_THAT(scheduler.next(),
+              ElementsAre(ScheduledChunk{1, 16, 4, true}, ScheduledChunk{2, 20, 4, true}));
+}
+
+TEST(Scheduler, PagesOfAnAnswerAreNamedWhenTheirIdsAreHeard) {
+  Scheduler scheduler({.max_step_tokens = 16, .max_running = 4, .page_size = 4}, 16);
+  scheduler.add(1, prompt(3), 9);
+  scheduler.next();
+  for (const TokenId id : {3, 4, 5}) {
+    scheduler.hear(1, id);
+    scheduler.next();
+  }
+  scheduler.finish(1);
+  scheduler.add(2, prompt(12), 1);
+  EXPECT_THAT(scheduler.next(), ElementsAre(ScheduledChunk{2, 4, 8, true}));
+}
+
+TEST(Scheduler, SharesNothingWhereItIsNotAsked) {
+  Scheduler scheduler(
+      {.max_step_tokens = 64, .max_running = 4, .page_size = 4, .prefix_caching = false}, 16);
+  scheduler.add(1, prompt(10), 9);
+  scheduler.add(2, prompt(10), 9);
+  EXPECT_THAT(scheduler.next(),
+              ElementsAre(ScheduledChunk{1, 0, 10, true}, ScheduledChunk{2, 0, 10, true}));
+  scheduler.finish(1);
+  EXPECT_EQ(scheduler.counters().cached_pages, 0);
+}
+
 TEST(Scheduler, RefusesWhatCanNeverFitAndSaysWhy) {
   Scheduler scheduler({.max_step_tokens = 64, .max_running = 4, .page_size = 16}, 4);
   EXPECT_THAT([&] { scheduler.add(9, other(60), 20); },
@@ -86,7 +145,7 @@ TEST(Scheduler, RefusesWhatCanNeverFitAndSaysWhy) {
   EXPECT_THROW(scheduler.add(9, other(1), 1), ConfigError);
 }
 
-// Two requests of two pages each on a cache of four, until one has to grow.
+// Two requests on five pages, until the older one has to grow.
 class ShortOfPages : public ::testing::Test {
  protected:
   ShortOfPages() {
