@@ -209,8 +209,9 @@ void Scheduler::finish(std::uint64_t id) {
     return;
   }
   release_pages(found->second);
-  std::erase(running_, &found->second);
-  std::erase(waiting_, &found->second);
+  if (std::erase(running_, &found->second) == 0) {
+    std::erase(waiting_, &found->second);
+  }
   entries_.erase(found);
 }
 
