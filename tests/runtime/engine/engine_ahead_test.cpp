@@ -47,8 +47,10 @@ void with_engine(const Shape& run, const std::vector<Request>& requests, const D
       model.expect(request);
     }
     if (rank != 0) {
-      follow(control, model, cache);
+      int between = 0;
+      follow(control, model, cache, [&] { ++between; });
       EXPECT_EQ(model.executed(), model.launched());
+      EXPECT_EQ(between, model.launched());
       return;
     }
     const ByteTokenizer tokenizer;
@@ -364,6 +366,11 @@ TEST(EngineAhead, NoTokenIsLostWhereRequestsGiveWay) {
       }
     }
   }
+}
+
+TEST(EngineAhead, RanksFollowWhereRequestsGiveWay) {
+  EXPECT_EQ(answers({.rows = 8, .pages = 8, .ranks = 3}, crowded_requests()),
+            by_hand(crowded_requests(), letters));
 }
 
 TEST(EngineAhead, CancelledRequestsGiveAllBackWhereOthersGiveWay) {
