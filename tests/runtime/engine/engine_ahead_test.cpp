@@ -2,140 +2,15 @@
 #include <gmock/gmock.h>
 
 #include "kernels/error.hpp"
-#include "runtime/comm/thread_group.hpp"
-#include "runtime/engine/engine.hpp"
-#include "tests/support/byte_tokenizer.hpp"
-#include "tests/support/sampling_model.hpp"
+#include "tests/support/ahead_engine.hpp"
 
 namespace tutti {
 namespace {
 
-using test::ByteTokenizer;
+using namespace test::ahead;
 using test::SamplingModel;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-
-constexpr TokenId kEos = ByteTokenizer::kEos;
-
-// Letters; every third request (by seed) ends itself after a few tokens.
-TokenId letters(std::uint64_t seed, std::size_t position) {
-  const std::size_t hash = (position * 2654435761U + seed * 40503U) >> 7;
-  return seed % 3 == 0 && hash % 5 == 0 ? kEos : static_cast<TokenId>('a' + hash % 6);
-}
-TokenId endless(std::uint64_t seed, std::size_t position) {
-  return static_cast<TokenId>('a' + (seed + position) % 26);
-}
-
-struct Shape {
-  test::Oracle oracle = letters;
-  int step_tokens = 16;
-  int rows = 4;
-  int pages = 24;
-  bool host = false;
-  int ranks = 1;
-  EngineOptions options{};
-};
-
-using Drive = std::function<void(Engine&, SamplingModel&)>;
-
-void with_engine(const Shape& run, const std::vector<Request>& requests, const Drive& drive) {
-  run_ranks(run.ranks, [&](int rank, Communicator&, ControlPlane& control) {
-    SamplingModel model(run.host ? make_host_device(1) : std::make_unique<test::LazyDevice>(),
-                        run.oracle, run.step_tokens, run.rows);
-    KvCache cache(model.device(), model.kv_layout(), run.pages);
-    for (const Request& request : requests) {
-      model.expect(request);
-    }
-    if (rank != 0) {
-      int between = 0;
-      follow(control, model, cache, [&] { ++between; });
-      EXPECT_EQ(model.executed(), model.launched());
-      EXPECT_EQ(between, model.launched());
-      return;
-    }
-    const ByteTokenizer tokenizer;
-    Engine engine(control, model, cache, tokenizer, run.options);
-    for (const Request& request : requests) {
-      engine.submit(request);
-    }
-    drive(engine, model);
-    engine.stop();
-  });
-}
-
-struct Answer {
-  std::vector<TokenId> tokens;
-  std::string text;
-  std::optional<FinishReason> finish;
-
-  void hear(const TokenEvent& event) {
-    EXPECT_FALSE(finish.has_value()) << "request " << event.request << " goes on after its end";
-    if (event.token >= 0) {
-      tokens.push_back(event.token);
-    }
-    text += event.text;
-    finish = event.finish;
-  }
-  friend bool operator==(const Answer&, const Answer&) = default;
-};
-void PrintTo(const Answer& answer, std::ostream* out) {
-  *out << answer.tokens.size() << " tokens, '" << answer.text << "', "
-       << (answer.finish ? name_of(*answer.finish) : "unfinished");
-}
-using Answers = std::map<std::uint64_t, Answer>;
-
-Answers answers(const Shape& run, const std::vector<Request>& requests) {
-  Answers heard;
-  with_engine(run, requests, [&](Engine& engine, SamplingModel&) {
-    engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
-  });
-  return heard;
-}
-
-// The loop that the engine must amount to: one request, one token at a time.
-Answer by_hand(const Request& request, const test::Oracle& oracle) {
-  Answer answer;
-  while (!answer.finish) {
-    const TokenId id = oracle(request.options.seed, request.prompt.size() + answer.tokens.size());
-    answer.tokens.push_back(id);
-    if (id == kEos) {
-      answer.finish = FinishReason::stop;
-      break;
-    }
-    answer.text += static_cast<char>(id);
-    for (const std::string& stop : request.options.stop) {
-      const std::size_t found = answer.text.find(stop);
-      if (found != std::string::npos) {
-        answer.text.resize(found);
-        answer.finish = FinishReason::stop;
-      }
-    }
-    if (!answer.finish && std::ssize(answer.tokens) == request.options.max_tokens) {
-      answer.finish = FinishReason::length;
-    }
-  }
-  return answer;
-}
-
-Answers by_hand(const std::vector<Request>& requests, const test::Oracle& oracle) {
-  Answers wanted;
-  for (const Request& request : requests) {
-    wanted[request.id] = by_hand(request, oracle);
-  }
-  return wanted;
-}
-
-// Seeds name requests; ids are others.
-Request request_of(std::uint64_t seed, int prompt, int max_tokens) {
-  Request request{.id = 1000 + seed, .stream = seed};
-  for (int i = 0; i < prompt; ++i) {
-    request.prompt.push_back(
-        static_cast<TokenId>((seed * 31 + static_cast<std::uint64_t>(i)) % 256));
-  }
-  request.options.seed = seed;
-  request.options.max_tokens = max_tokens;
-  return request;
-}
 
 std::vector<Request> many_requests() {
   std::vector<Request> requests;
@@ -328,117 +203,6 @@ TEST(EngineAhead, PenalisedSequencesBringWhatTheyHaveSeenOnce) {
   });
 }
 
-// Four requests at a time that want up to four pages each, on five: somebody gives way all the
-// time, mostly with a token still on the device.
-std::vector<Request> crowded_requests() {
-  std::vector<Request> requests;
-  for (std::uint64_t seed = 0; seed < 150; ++seed) {
-    const int i = static_cast<int>(seed);
-    requests.push_back(request_of(seed, 1 + i * 7 % 41, 1 + i * 11 % 80));
-    if (i % 4 != 0) {  // samples of one prompt
-      requests.back().prompt = requests[seed / 4 * 4].prompt;
-    }
-    requests.back().options.repetition_penalty = i % 3 == 0 ? 1.3 : 1.0;
-    if (i % 7 == 0) {
-      requests.back().options.logprobs = 1;
-    }
-  }
-  return requests;
-}
-
-TEST(EngineAhead, NoTokenIsLostWhereRequestsGiveWay) {
-  const Answers wanted = by_hand(crowded_requests(), letters);
-  for (const bool host : {true, false}) {
-    for (const bool caching : {true, false}) {
-      for (const int pages : {8, 10, 13}) {
-        const Shape run{
-            .rows = 8, .pages = pages, .host = host, .options = {.prefix_caching = caching}};
-        with_engine(run, crowded_requests(), [&](Engine& engine, SamplingModel& model) {
-          Answers heard;
-          engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
-          EXPECT_EQ(heard, wanted) << pages << " pages, caching " << caching;
-          EXPECT_LE(model.most_ahead(), 1);
-          EXPECT_GT(engine.counters().preemptions, 10u);
-          EXPECT_GT(engine.counters().recomputed_tokens, 0u);
-          EXPECT_EQ(engine.counters().cached_tokens > 0, caching);
-          EXPECT_EQ(engine.counters().used_pages, 0);
-        });
-      }
-    }
-  }
-}
-
-TEST(EngineAhead, RanksFollowWhereRequestsGiveWay) {
-  EXPECT_EQ(answers({.rows = 8, .pages = 8, .ranks = 3}, crowded_requests()),
-            by_hand(crowded_requests(), letters));
-}
-
-TEST(EngineAhead, CancelledRequestsGiveAllBackWhereOthersGiveWay) {
-  const Answers wanted = by_hand(crowded_requests(), letters);
-  for (std::uint32_t turn = 0; turn < 30; ++turn) {
-    with_engine({.rows = 8, .pages = 8}, crowded_requests(), [&](Engine& engine, SamplingModel&) {
-      std::uint32_t random = turn;
-      Answers heard;
-      while (!engine.idle()) {
-        random = random * 1664525U + 1013904223U;
-        if (random >> 30 == 0) {
-          engine.cancel(1000 + (random >> 8) % 150);
-        }
-        engine.step([&](const TokenEvent& event) { heard[event.request].hear(event); });
-      }
-      ASSERT_EQ(heard.size(), wanted.size());
-      for (const auto& [id, answer] : heard) {
-        if (answer.finish != FinishReason::cancelled) {
-          EXPECT_EQ(answer, wanted.at(id)) << id;
-        }
-      }
-      EXPECT_EQ(engine.counters().used_pages, 0);
-      EXPECT_EQ(engine.waiting() + engine.running(), 0u);
-    });
-  }
-}
-
-TEST(EngineAhead, CountsWhatItDid) {
-  std::vector<Request> requests = {request_of(1, 40, 5), request_of(2, 40, 7), request_of(4, 3, 9)};
-  requests[1].prompt = requests[0].prompt;
-  with_engine({.oracle = endless, .step_tokens = 64}, requests,
-              [](Engine& engine, SamplingModel& model) {
-                EXPECT_EQ(engine.counters().pages, 24);
-                EXPECT_EQ(engine.waiting(), 3u);
-                engine.step([](const TokenEvent&) {});
-                EXPECT_EQ(engine.waiting(), 0u);
-                EXPECT_EQ(engine.running(), 3u);
-                EXPECT_EQ(engine.counters().used_pages, 3 + 1 + 1) << "two pages are shared";
-                engine.run_until_idle([](const TokenEvent&) {});
-                const EngineCounters& counters = engine.counters();
-                EXPECT_EQ(counters.steps, static_cast<std::uint64_t>(model.launched()));
-                EXPECT_EQ(counters.prompt_tokens, 83u);
-                EXPECT_EQ(counters.cached_tokens, 32u);
-                EXPECT_EQ(counters.output_tokens, 21u);
-                EXPECT_EQ(counters.computed_tokens, 83u - 32u + 21u - 3u);
-                EXPECT_EQ(counters.recomputed_tokens, 0u);
-                EXPECT_EQ(counters.preemptions, 0u);
-                EXPECT_EQ(counters.used_pages, 0);
-                EXPECT_EQ(counters.cached_pages, 2);
-              });
-}
-
-// A step is the copy of its plan and its work; the copy of its ids lies behind it.
-TEST(EngineAhead, TellsTheDevicesTimeAndItsGaps) {
-  with_engine({.oracle = endless}, {request_of(1, 3, 6)}, [](Engine& engine, SamplingModel& model) {
-    engine.run_until_idle([](const TokenEvent&) {});
-    EXPECT_NEAR(engine.counters().device_seconds, 6 * 0.002, 1e-9);
-    EXPECT_NEAR(engine.counters().gap_seconds, 5 * 0.001, 1e-9);
-    const Request later = request_of(2, 3, 4);
-    model.expect(later);
-    engine.submit(later);
-    engine.run_until_idle([](const TokenEvent&) {});
-    EXPECT_NEAR(engine.counters().device_seconds, 10 * 0.002, 1e-9);
-    EXPECT_NEAR(engine.counters().gap_seconds, 8 * 0.001, 1e-9) << "there was no work between";
-    EXPECT_NEAR(engine.counters().longest_gap_seconds, 0.001, 1e-9);
-  });
-}
-
 TEST(EngineAhead, ABrokenLogitNamesTheRequestAndTheToken) {
   const test::Oracle oracle = [](std::uint64_t, std::size_t position) {
     return position == 5 ? -1 : static_cast<TokenId>('a');
@@ -446,7 +210,7 @@ TEST(EngineAhead, ABrokenLogitNamesTheRequestAndTheToken) {
   run_ranks(1, [&](int, Communicator&, ControlPlane& control) {
     SamplingModel model(make_host_device(1), oracle, 8, 2);
     KvCache cache(model.device(), model.kv_layout(), 8);
-    const ByteTokenizer tokenizer;
+    const test::ByteTokenizer tokenizer;
     Engine engine(control, model, cache, tokenizer);
     Request request = request_of(7, 3, 3);
     model.expect(request);
