@@ -11,10 +11,11 @@
 namespace tutti {
 namespace {
 
-SchedulerLimits limits_of(const Model& model, const KvCache& cache) {
+SchedulerLimits limits_of(const Model& model, const KvCache& cache, const EngineOptions& options) {
   return {.max_step_tokens = model.max_step_tokens(),
           .max_running = std::min(model.max_logit_rows(), model.max_step_tokens()),
-          .page_size = cache.layout().page_size};
+          .page_size = cache.layout().page_size,
+          .prefix_caching = options.prefix_caching};
 }
 
 void check_prompt(const Request& request, const Model& model) {
@@ -48,13 +49,17 @@ bool ends_answer(TokenId id, const Request& request, const Tokenizer& tokenizer)
 
 }  // namespace
 
-Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer)
+Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer,
+               const EngineOptions& options)
     : control_(control),
       model_(model),
       cache_(cache),
       tokenizer_(tokenizer),
-      scheduler_(limits_of(model, cache), cache.pages()),
-      sampler_(model) {}
+      scheduler_(limits_of(model, cache, options), cache.pages()),
+      sampler_(model),
+      timer_(model.device()) {
+  count();
+}
 
 Engine::~Engine() = default;
 
@@ -63,7 +68,8 @@ void Engine::submit(const Request& request) {
   const auto prompt = static_cast<int>(request.prompt.size());
   const auto room = static_cast<int>(model_.context_length()) - prompt;
   const int max_new = std::min(request.options.max_tokens, room);
-  scheduler_.add(request.id, prompt, max_new);
+  was_idle_ = was_idle_ || idle();
+  scheduler_.add(request.id, request.prompt, max_new);
   sequences_.emplace(request.id, Sequence{.request = request,
                                           .tokens = request.prompt,
                                           .text = AnswerText(tokenizer_, request.options.stop),
@@ -75,11 +81,24 @@ void Engine::cancel(std::uint64_t request) {
   const auto found = sequences_.find(request);
   if (found != sequences_.end()) {
     found->second.cancelled = true;
+    cancelled_.push_back(request);
   }
 }
 
 bool Engine::idle() const {
   return scheduler_.idle();
+}
+
+std::size_t Engine::waiting() const {
+  return scheduler_.waiting();
+}
+
+std::size_t Engine::running() const {
+  return scheduler_.running();
+}
+
+void Engine::count() {
+  static_cast<ScheduleCounters&>(counters_) = scheduler_.counters();
 }
 
 void Engine::step(const TokenSink& sink) {
@@ -89,11 +108,13 @@ void Engine::step(const TokenSink& sink) {
   while (running_.size() > (ahead ? 1 : 0)) {
     publish_oldest(sink);
   }
+  count();
 }
 
 // False where there is nothing to do before the running steps' tokens are known.
 bool Engine::launch() {
   const ScheduledStep step = scheduler_.next();
+  give_up_slots();
   if (step.empty()) {
     return false;
   }
@@ -101,8 +122,13 @@ bool Engine::launch() {
   std::vector<std::byte> bytes = plan.to_bytes();
   mid_step_ = true;
   control_.broadcast(bytes, 0);
-  Running running{.ticket = sampler_.fetch(model_.forward(plan, cache_)), .rows = {}};
+  timer_.begin(!was_idle_);
+  const StepOutput output = model_.forward(plan, cache_);
+  timer_.end();
+  Running running{.ticket = sampler_.fetch(output), .rows = {}};
   mid_step_ = false;
+  was_idle_ = false;
+  ++counters_.steps;
   for (const ScheduledChunk& chunk : step) {
     if (chunk.samples) {
       running.rows.push_back(expect(sequences_.at(chunk.id)));
@@ -119,7 +145,7 @@ Engine::Row Engine::expect(Sequence& sequence) {
   if (ahead) {
     sequence.tokens.push_back(kUnheard);
     if (sequence.new_tokens() < sequence.max_new_tokens) {
-      scheduler_.append(sequence.request.id);
+      scheduler_.go_ahead(sequence.request.id);
     }
   }
   return {.request = sequence.request.id, .serial = sequence.serial, .ahead = ahead};
@@ -170,15 +196,25 @@ StepPlan Engine::plan_of(const ScheduledStep& step) {
 }
 
 void Engine::drop_cancelled(const TokenSink& sink) {
-  for (auto it = sequences_.begin(); it != sequences_.end();) {
-    if (!it->second.cancelled) {
-      ++it;
-      continue;
+  while (!cancelled_.empty()) {
+    const std::uint64_t id = cancelled_.front();
+    cancelled_.pop_front();
+    const auto found = sequences_.find(id);
+    if (found == sequences_.end() || !found->second.cancelled) {
+      continue;  // it has ended since; what has its id now is another
     }
-    const std::uint64_t id = (it++)->first;
-    const std::string text = sequences_.at(id).text.finish();
+    const std::string text = found->second.text.finish();
     forget(id);
     sink({.request = id, .text = text, .finish = FinishReason::cancelled});
+  }
+}
+
+// Who gave way is computed again from ids that the host knows by then, in a slot of its own.
+void Engine::give_up_slots() {
+  for (const std::uint64_t id : scheduler_.preempted()) {
+    Sequence& sequence = sequences_.at(id);
+    sampler_.release(sequence);
+    sequence.slot = -1;
   }
 }
 
@@ -203,16 +239,18 @@ void Engine::publish_oldest(const TokenSink& sink) {
   mid_step_ = true;
   std::vector<SampledToken> tokens = sampler_.draw(running.ticket, sequences);
   mid_step_ = false;
+  timer_.count(counters_);
   for (std::size_t i = 0; i < running.rows.size(); ++i) {
     Sequence* sequence = find(running.rows[i]);
     if (sequence == nullptr) {
       continue;
     }
     const TokenEvent event = extend(*sequence, std::move(tokens[i]));
+    ++counters_.output_tokens;
     if (event.finish) {
       forget(event.request);
-    } else if (!running.rows[i].ahead) {
-      scheduler_.append(event.request);
+    } else {
+      scheduler_.hear(event.request, event.token);
     }
     sink(event);
   }
@@ -244,7 +282,8 @@ TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
   return event;
 }
 
-void follow(ControlPlane& control, Model& model, KvCache& cache) {
+void follow(ControlPlane& control, Model& model, KvCache& cache,
+            const std::function<void()>& between_steps) {
   const std::array<std::unique_ptr<DeviceEvent>, 2> done = {model.device().make_event(),
                                                             model.device().make_event()};
   for (std::size_t step = 0;; ++step) {
@@ -259,6 +298,9 @@ void follow(ControlPlane& control, Model& model, KvCache& cache) {
     done[step % 2]->record();
     if (step > 0) {  // as rank 0 does before it plans on: nobody is late for the next broadcast
       model.wait(*done[(step - 1) % 2]);
+    }
+    if (between_steps) {
+      between_steps();
     }
   }
 }
