@@ -48,13 +48,17 @@ bool ends_answer(TokenId id, const Request& request, const Tokenizer& tokenizer)
 
 }  // namespace
 
-Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer)
+Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer,
+               const EngineOptions& /*options*/)
     : control_(control),
       model_(model),
       cache_(cache),
       tokenizer_(tokenizer),
       scheduler_(limits_of(model, cache), cache.pages()),
-      sampler_(model) {}
+      sampler_(model),
+      timer_(model.device()) {
+  count();
+}
 
 Engine::~Engine() = default;
 
@@ -63,6 +67,7 @@ void Engine::submit(const Request& request) {
   const auto prompt = static_cast<int>(request.prompt.size());
   const auto room = static_cast<int>(model_.context_length()) - prompt;
   const int max_new = std::min(request.options.max_tokens, room);
+  was_idle_ = was_idle_ || idle();
   scheduler_.add(request.id, prompt, max_new);
   sequences_.emplace(request.id, Sequence{.request = request,
                                           .tokens = request.prompt,
@@ -82,6 +87,19 @@ bool Engine::idle() const {
   return scheduler_.idle();
 }
 
+std::size_t Engine::waiting() const {
+  return scheduler_.waiting();
+}
+
+std::size_t Engine::running() const {
+  return scheduler_.running();
+}
+
+void Engine::count() {
+  counters_.pages = cache_.pages();
+  counters_.used_pages = cache_.pages() - scheduler_.free_pages();
+}
+
 void Engine::step(const TokenSink& sink) {
   drop_cancelled(sink);
   const bool launched = launch();
@@ -89,6 +107,7 @@ void Engine::step(const TokenSink& sink) {
   while (running_.size() > (ahead ? 1 : 0)) {
     publish_oldest(sink);
   }
+  count();
 }
 
 // False where there is nothing to do before the running steps' tokens are known.
@@ -101,8 +120,13 @@ bool Engine::launch() {
   std::vector<std::byte> bytes = plan.to_bytes();
   mid_step_ = true;
   control_.broadcast(bytes, 0);
-  Running running{.ticket = sampler_.fetch(model_.forward(plan, cache_)), .rows = {}};
+  timer_.begin(!was_idle_);
+  const StepOutput output = model_.forward(plan, cache_);
+  timer_.end();
+  Running running{.ticket = sampler_.fetch(output), .rows = {}};
   mid_step_ = false;
+  was_idle_ = false;
+  ++counters_.steps;
   for (const ScheduledChunk& chunk : step) {
     if (chunk.samples) {
       running.rows.push_back(expect(sequences_.at(chunk.id)));
@@ -203,12 +227,14 @@ void Engine::publish_oldest(const TokenSink& sink) {
   mid_step_ = true;
   std::vector<SampledToken> tokens = sampler_.draw(running.ticket, sequences);
   mid_step_ = false;
+  timer_.count(counters_);
   for (std::size_t i = 0; i < running.rows.size(); ++i) {
     Sequence* sequence = find(running.rows[i]);
     if (sequence == nullptr) {
       continue;
     }
     const TokenEvent event = extend(*sequence, std::move(tokens[i]));
+    ++counters_.output_tokens;
     if (event.finish) {
       forget(event.request);
     } else if (!running.rows[i].ahead) {
@@ -244,7 +270,8 @@ TokenEvent Engine::extend(Sequence& sequence, SampledToken sampled) const {
   return event;
 }
 
-void follow(ControlPlane& control, Model& model, KvCache& cache) {
+void follow(ControlPlane& control, Model& model, KvCache& cache,
+            const std::function<void()>& between_steps) {
   const std::array<std::unique_ptr<DeviceEvent>, 2> done = {model.device().make_event(),
                                                             model.device().make_event()};
   for (std::size_t step = 0;; ++step) {
@@ -259,6 +286,9 @@ void follow(ControlPlane& control, Model& model, KvCache& cache) {
     done[step % 2]->record();
     if (step > 0) {  // as rank 0 does before it plans on: nobody is late for the next broadcast
       model.wait(*done[(step - 1) % 2]);
+    }
+    if (between_steps) {
+      between_steps();
     }
   }
 }

@@ -9,22 +9,29 @@
 
 #include "runtime/cache/kv_cache.hpp"
 #include "runtime/comm/communicator.hpp"
+#include "runtime/engine/counters.hpp"
 #include "runtime/engine/model.hpp"
 #include "runtime/engine/request.hpp"
 #include "runtime/engine/scheduler.hpp"
 #include "runtime/engine/sequence.hpp"
 #include "runtime/engine/step_sampler.hpp"
+#include "runtime/engine/step_timer.hpp"
 
 namespace tutti {
 
 // Hears every token as it is sampled, on the thread that calls step().
 using TokenSink = std::function<void(const TokenEvent&)>;
 
+struct EngineOptions {
+  bool prefix_caching = true;  // requests whose prompts begin alike share pages
+};
+
 // Rank 0's side. The other ranks of the group run `follow` meanwhile.
 class Engine {
  public:
   // Borrows everything; the model and the cache must outlive it.
-  Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer);
+  Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer,
+         const EngineOptions& options = {});
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -37,6 +44,10 @@ class Engine {
   void cancel(std::uint64_t request);
 
   bool idle() const;
+  std::size_t waiting() const;  // requests that hold no pages
+  std::size_t running() const;
+  // As of the last step().
+  const EngineCounters& counters() const { return counters_; }
   // Collective: starts the next step of the whole group and tells the sink of one. Where the device
   // samples, that is the step before: the device computes while the host tells. The one token that
   // it computes too much for an answer that has ended is dropped. Does nothing when idle.
@@ -70,6 +81,7 @@ class Engine {
   Row expect(Sequence& sequence);
   void publish_oldest(const TokenSink& sink);
   Sequence* find(const Row& row);
+  void count();
   TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
   void forget(std::uint64_t request);
 
@@ -81,11 +93,16 @@ class Engine {
   StepSampler sampler_;
   std::map<std::uint64_t, Sequence> sequences_;
   std::deque<Running> running_;  // the oldest first
+  StepTimer timer_;
+  EngineCounters counters_;
   std::uint64_t serial_ = 0;
+  bool was_idle_ = true;  // before the next step there was nothing to do
   bool mid_step_ = false;
 };
 
-// The other ranks' side: runs the plans that rank 0 broadcasts until it stops.
-void follow(ControlPlane& control, Model& model, KvCache& cache);
+// The other ranks' side: runs the plans that rank 0 broadcasts until it stops. Calls
+// `between_steps` once for each.
+void follow(ControlPlane& control, Model& model, KvCache& cache,
+            const std::function<void()>& between_steps = {});
 
 }  // namespace tutti

@@ -44,6 +44,8 @@ class Scheduler {
   void finish(std::uint64_t id);
 
   bool idle() const { return waiting_.empty() && running_.empty(); }
+  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t running() const { return running_.size(); }
   const std::vector<PageId>& pages(std::uint64_t id) const { return entries_.at(id).pages; }
   int free_pages() const { return pool_.available(); }
 
