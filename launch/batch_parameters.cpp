@@ -157,14 +157,12 @@ constexpr Parameter kParameters[] = {
      }},
     {"top_k",  // -1 is usual for "all"
      [](auto n, const json& v, BatchRequest& r) {
-       r.sampling.top_k = static_cast<int>(std::max<std::int64_t>(0, integer(n, v, -1,
-                                                                             kMostTokens)));
+       r.sampling.top_k =
+           static_cast<int>(std::max<std::int64_t>(0, integer(n, v, -1, kMostTokens)));
      }},
     {"min_p", [](auto n, const json& v, BatchRequest& r) { r.sampling.min_p = real(n, v, 0, 1); }},
-    {"n",
-     [](auto n, const json& v, BatchRequest& r) {
-       r.samples = static_cast<int>(integer(n, v, 1, 128));
-     }},
+    {"n", [](auto n, const json& v,
+             BatchRequest& r) { r.samples = static_cast<int>(integer(n, v, 1, 128)); }},
     {"stop", set_stop},
     {"stop_token_ids", set_stop_ids},
     {"seed",
@@ -173,10 +171,8 @@ constexpr Parameter kParameters[] = {
            static_cast<std::uint64_t>(integer(n, v, std::numeric_limits<std::int64_t>::min(),
                                               std::numeric_limits<std::int64_t>::max()));
      }},
-    {"presence_penalty",
-     [](auto n, const json& v, BatchRequest& r) {
-       r.sampling.presence_penalty = real(n, v, -2, 2);
-     }},
+    {"presence_penalty", [](auto n, const json& v,
+                            BatchRequest& r) { r.sampling.presence_penalty = real(n, v, -2, 2); }},
     {"frequency_penalty",
      [](auto n, const json& v, BatchRequest& r) {
        r.sampling.frequency_penalty = real(n, v, -2, 2);
@@ -190,16 +186,12 @@ constexpr Parameter kParameters[] = {
     {"logprobs", set_logprobs},
     {"ignore_eos",
      [](auto n, const json& v, BatchRequest& r) { r.sampling.ignore_eos = boolean(n, v); }},
-    {"stream",
-     [](auto n, const json& v, BatchRequest&) {
-       want(n, v, false, "an answer is written when it is whole");
-     }},
-    {"echo",
-     [](auto n, const json& v, BatchRequest&) {
-       want(n, v, false, "prompts are not scored or repeated");
-     }},
-    {"best_of",
-     [](auto n, const json& v, BatchRequest&) { want(n, v, 1, "every sample is written, see 'n'"); }},
+    {"stream", [](auto n, const json& v,
+                  BatchRequest&) { want(n, v, false, "an answer is written when it is whole"); }},
+    {"echo", [](auto n, const json& v,
+                BatchRequest&) { want(n, v, false, "prompts are not scored or repeated"); }},
+    {"best_of", [](auto n, const json& v,
+                   BatchRequest&) { want(n, v, 1, "every sample is written, see 'n'"); }},
     {"response_format",
      [](auto n, const json& v, BatchRequest&) {
        want(n, v, {{"type", "text"}}, "answers are text");
@@ -232,7 +224,7 @@ void refuse_unknown(const json& body, std::initializer_list<std::string_view> ta
     const std::string meant = nearest(name, known);
     throw RequestRefused(
         "unknown_parameter",
-        fmt::format("'{}' is no parameter of a request{}", shown(json(name)),
+        fmt::format("{} is no parameter of a request{}", shown(json(name)),
                     meant.empty() ? "" : fmt::format(", did you mean '{}'?", meant)));
   }
 }

@@ -31,9 +31,9 @@ json parse_object(std::string_view text) {
     constexpr std::size_t kLongest = 200;
     const std::string why = text::replace_invalid_utf8(std::string(error.what()));
     const std::size_t cut = why.find("; last read");
-    refuse("invalid_json", fmt::format("the line is no JSON: {}",
-                                       text::replace_invalid_utf8(
-                                           why.substr(0, std::min(cut, kLongest)))));
+    refuse("invalid_json",
+           fmt::format("the line is no JSON: {}",
+                       text::replace_invalid_utf8(why.substr(0, std::min(cut, kLongest)))));
   }
   if (!object.is_object()) {
     refuse("invalid_json", fmt::format("the line wants a JSON object, found {} {}",
@@ -66,8 +66,8 @@ std::string text_of(const json& content) {
     return content.get<std::string>();
   }
   if (!content.is_array()) {
-    refuse("invalid_messages", fmt::format("'content' of a message wants text, found {}",
-                                           content.type_name()));
+    refuse("invalid_messages",
+           fmt::format("'content' of a message wants text, found {}", content.type_name()));
   }
   std::string text;
   for (const json& part : content) {
@@ -156,8 +156,7 @@ void read_prompt(const json& prompt, BatchRequest& request) {
 }
 
 // `plain`: parameters stand beside the ids of a plain line.
-void read_body(const json& body, bool plain, const BatchDefaults& defaults,
-               BatchRequest& request) {
+void read_body(const json& body, bool plain, const BatchDefaults& defaults, BatchRequest& request) {
   const bool chat = body.contains("messages");
   if (chat == body.contains("prompt")) {
     refuse(chat ? "invalid_request" : "missing_field",
