@@ -23,7 +23,7 @@ std::string overview() {
       "\n  tutti COMMAND --help   what a command takes, with examples\n"
       "  tutti --version        versions of the program and its libraries\n\n"
       "Exit codes: 0 fine, 1 failed, 2 usage or configuration, 3 model file, 4 does not fit,\n"
-      "5 a peer, link or device failed.\n";
+      "5 a peer, link or device failed, 75 ended early: run me again.\n";
   return text;
 }
 
@@ -73,7 +73,8 @@ void show(const MpiSession& mpi, const std::string& text) {
 }  // namespace
 
 std::vector<Command> all_commands() {
-  return {import_command(), inspect_command(), generate_command(), bench_command()};
+  return {import_command(), inspect_command(), generate_command(), batch_command(),
+          bench_command()};
 }
 
 ExitCode run_command_line(const MpiSession& mpi, const std::vector<std::string>& arguments) {

@@ -19,6 +19,7 @@ struct Command {
 Command import_command();
 Command inspect_command();
 Command generate_command();
+Command batch_command();
 Command bench_command();
 
 // In the order in which `tutti --help` lists them.

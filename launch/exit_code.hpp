@@ -14,6 +14,7 @@ enum class ExitCode : int {
   model_file = 3,    // a model file or an import source
   does_not_fit = 4,  // the memory of a rank
   peer = 5,          // a peer, a link or a device
+  again = 75,        // ended early; the next run goes on where this one ended (EX_TEMPFAIL)
 };
 
 // Where the program runs, for messages. size 0: not known yet.

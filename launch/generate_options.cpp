@@ -1,8 +1,6 @@
 #include "launch/generate_options.hpp"
 
-#include <limits>
-
-#include "launch/escapes.hpp"
+#include "launch/sampling_options.hpp"
 
 namespace tutti {
 namespace {
@@ -40,76 +38,14 @@ OptionGroup prompt_group() {
 }
 
 OptionGroup sampling_group() {
-  return {
-      .title = "Answer",
-      .options = {
-          {.name = "max-tokens",
-           .short_name = 'n',
-           .value = "N",
-           .help = "Most tokens of one answer",
-           .fallback = "256"},
-          {.name = "temperature",
-           .value = "T",
-           .help = "0: always the likeliest token, the same on every run; else how freely to draw",
-           .fallback = "0"},
-          {.name = "top-k",
-           .value = "K",
-           .help = "Draw from the K likeliest; 0: all",
-           .fallback = "0"},
-          {.name = "top-p",
-           .value = "P",
-           .help = "Draw from the likeliest that reach probability P together",
-           .fallback = "1"},
-          {.name = "min-p",
-           .value = "P",
-           .help = "Drop what is less likely than P times the likeliest",
-           .fallback = "0"},
-          {.name = "repetition-penalty",
-           .value = "R",
-           .help = "Above 1: avoid tokens of prompt and answer",
-           .fallback = "1"},
-          {.name = "seed",
-           .value = "N",
-           .help = "Of the draw: the same seed, the same answer",
-           .fallback = "0"},
-          {.name = "stop",
-           .value = "TEXT",
-           .help = "End the answer before TEXT (knows \\n, \\t, \\xHH, ...); again for more",
-           .fallback = {},
-           .repeatable = true},
-          {.name = "ignore-eos",
-           .value = "",
-           .help = "Go on where the model would end, up to --max-tokens"},
-          {.name = "logprobs",
-           .value = "N",
-           .help = "Report log probabilities and N alternatives of each token; wants --json"},
-          {.name = "json", .value = "", .help = "One JSON object per answer, one per line"},
-      }};
-}
-
-SamplingOptions sampling_options(const ParsedOptions& parsed) {
-  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  constexpr int kMostAlternatives = 20;
-  SamplingOptions sampling;
-  sampling.max_tokens = static_cast<int>(parsed.integer("max-tokens", 1, kMost));
-  sampling.temperature = parsed.real("temperature", 0, 100);
-  sampling.top_k = static_cast<int>(parsed.integer("top-k", 0, kMost));
-  sampling.top_p = parsed.real("top-p", 1e-6, 1);
-  sampling.min_p = parsed.real("min-p", 0, 1);
-  sampling.repetition_penalty = parsed.real("repetition-penalty", 0.01, 100);
-  sampling.seed = static_cast<std::uint64_t>(
-      parsed.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
-  sampling.ignore_eos = parsed.flag("ignore-eos");
-  for (const std::string& stop : parsed.texts("stop")) {
-    sampling.stop.push_back(unescape("stop", stop));
-    if (stop.empty()) {
-      throw UsageError("--stop wants a text, found an empty one");
-    }
-  }
-  if (parsed.given("logprobs")) {
-    sampling.logprobs = static_cast<int>(parsed.integer("logprobs", 0, kMostAlternatives));
-  }
-  return sampling;
+  OptionGroup group{.title = "Answer", .options = sampling_option_specs()};
+  group.options.push_back(
+      {.name = "logprobs",
+       .value = "N",
+       .help = "Report log probabilities and N alternatives of each token; wants --json"});
+  group.options.push_back(
+      {.name = "json", .value = "", .help = "One JSON object per answer, one per line"});
+  return group;
 }
 
 void refuse_contradictions(const ParsedOptions& parsed) {

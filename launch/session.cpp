@@ -117,6 +117,10 @@ ModelLimits Session::limits() const {
   if (on_gpu()) {
     limits.max_step_tokens = kDeviceStepTokens;
   }
+  if (options_.max_running) {
+    limits.max_logit_rows = *options_.max_running;
+    limits.max_step_tokens = std::max(limits.max_step_tokens, *options_.max_running);
+  }
   return limits;
 }
 
@@ -129,6 +133,11 @@ MemoryCase Session::memory_case(std::int64_t kv_tokens) const {
           .limits = limits(),
           .kv_tokens = kv_tokens,
           .operations_workspace = ranked_.device->workspace_bytes()};
+}
+
+std::uint64_t Session::kv_bytes_per_token() const {
+  const MemoryCase one_page = memory_case(KvLayout{}.page_size);
+  return memory_need(one_page, share()).kv / static_cast<std::uint64_t>(KvLayout{}.page_size);
 }
 
 // Bytes of this rank's GPU that weights, workspace and KV cache may take together.
@@ -277,10 +286,10 @@ std::vector<RankFacts> Session::gather_facts() {
                                     .peak_rss = peak_resident_bytes()});
 }
 
-void Session::serve(const std::function<void(Engine&)>& work) {
+void Session::serve(const std::function<void(Engine&)>& work, const EngineOptions& engine_options) {
   std::exception_ptr failure;
   if (root()) {
-    Engine engine(control_, *model_, *cache_, *tokenizer_);
+    Engine engine(control_, *model_, *cache_, *tokenizer_, engine_options);
     try {
       work(engine);
     } catch (...) {

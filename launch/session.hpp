@@ -30,6 +30,7 @@ struct SessionOptions {
   bool graphs = true;
   int threads = 0;                      // 0: choose
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
+  std::optional<int> max_running;       // sequences in one step
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
   MessageOptions messages;
@@ -87,10 +88,12 @@ class Session {
   Model& model() { return *model_; }
   KvCache& cache() { return *cache_; }
   const LoadedFacts& facts() const { return facts_; }
+  // Not collective. Bytes that one token takes in this rank's KV cache, at the most.
+  std::uint64_t kv_bytes_per_token() const;
   std::vector<RankFacts> gather_facts();
 
   // Runs `work` with an engine on the root and the others behind it.
-  void serve(const std::function<void(Engine&)>& work);
+  void serve(const std::function<void(Engine&)>& work, const EngineOptions& engine = {});
 
   // Gives back model, cache and communicator in order, while all ranks are here; the last call.
   void close();

@@ -12,4 +12,13 @@ DeviceMemory Communicator::allocate_shared(Device& device, std::size_t bytes,
   return device.allocate(bytes, what);
 }
 
+std::optional<int> ControlPlane::notified() {
+  if (words_.empty()) {
+    return std::nullopt;
+  }
+  const int word = words_.front();
+  words_.pop_front();
+  return word;
+}
+
 }  // namespace tutti

@@ -3,8 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/rmsnorm.hpp"
@@ -77,6 +81,26 @@ class ControlPlane {
   // Everyone's bytes on everyone, in rank order; lengths may differ.
   virtual std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> bytes) = 0;
   virtual void barrier() = 0;
+
+  // Not collective, waits for nobody. A word for rank 0, which may be anywhere: it is heard there
+  // by notified() some time later, once for each, or not at all where the group ends before.
+  virtual void notify_root(int word) { words_.push_back(word); }
+  // Rank 0. The next word that has come.
+  virtual std::optional<int> notified();
+  // `hook` is called again and again while this rank waits for the root in broadcast(), at the
+  // least once each time; it may call notify_root().
+  void while_waiting(std::function<void()> hook) { hook_ = std::move(hook); }
+
+ protected:
+  void wait_on() const {
+    if (hook_) {
+      hook_();
+    }
+  }
+
+ private:
+  std::function<void()> hook_;
+  std::deque<int> words_;  // of rank 0 to itself
 };
 
 }  // namespace tutti

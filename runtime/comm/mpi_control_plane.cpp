@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <limits>
 #include <numeric>
 #include <thread>
@@ -106,6 +107,7 @@ void MpiControlPlane::receive(const CollectiveCall& call, std::vector<std::byte>
   MPI_Status status;
   for (int found = 0;;) {
     TUTTI_MPI(MPI_Improbe(from, 0, group_.handle().comm, &found, &message, &status), call);
+    wait_on();
     if (found != 0) {
       break;
     }
@@ -150,6 +152,52 @@ void MpiControlPlane::barrier() {
   MPI_Request request = MPI_REQUEST_NULL;
   TUTTI_MPI(MPI_Ibarrier(group_.handle().comm, &request), call);
   wait(call, request, kLongestSleep);
+}
+
+MpiControlPlane::~MpiControlPlane() {
+  // MPI wants every message received; what has come by now is all that a peer that ended sent.
+  try {
+    while (rank() == 0 && std::uncaught_exceptions() == 0 && notified()) {
+    }
+  } catch (const CommError&) {
+  }
+}
+
+// A few bytes leave at once, whatever the root does: MPI libraries send such messages eagerly, and
+// a rank says at most a handful of words.
+void MpiControlPlane::notify_root(int word) {
+  if (rank() == 0) {
+    ControlPlane::notify_root(word);
+    return;
+  }
+  const CollectiveCall call = {.path = "mpi control",
+                               .collective = "notify_root",
+                               .sequence = sequence_,
+                               .rank = rank(),
+                               .size = size()};
+  TUTTI_MPI(MPI_Send(&word, 1, MPI_INT, 0, 0, words_.handle().comm), call);
+}
+
+std::optional<int> MpiControlPlane::notified() {
+  if (const std::optional<int> own = ControlPlane::notified()) {
+    return own;
+  }
+  const CollectiveCall call = {.path = "mpi control",
+                               .collective = "notified",
+                               .sequence = sequence_,
+                               .rank = rank(),
+                               .size = size()};
+  int found = 0;
+  MPI_Message message = MPI_MESSAGE_NULL;
+  TUTTI_MPI(
+      MPI_Improbe(MPI_ANY_SOURCE, 0, words_.handle().comm, &found, &message, MPI_STATUS_IGNORE),
+      call);
+  if (found == 0) {
+    return std::nullopt;
+  }
+  int word = 0;
+  TUTTI_MPI(MPI_Mrecv(&word, 1, MPI_INT, &message, MPI_STATUS_IGNORE), call);
+  return word;
 }
 
 }  // namespace tutti

@@ -12,7 +12,9 @@ namespace tutti {
 class MpiControlPlane final : public ControlPlane {
  public:
   // Collective over the group, which it duplicates. Must end before the MpiSession.
-  explicit MpiControlPlane(const MpiGroup& group) : group_(group.duplicate()) {}
+  explicit MpiControlPlane(const MpiGroup& group)
+      : group_(group.duplicate()), words_(group.duplicate()) {}
+  ~MpiControlPlane() override;
 
   int rank() const override { return group_.rank(); }
   int size() const override { return group_.size(); }
@@ -21,12 +23,15 @@ class MpiControlPlane final : public ControlPlane {
   void broadcast(std::vector<std::byte>& bytes, int root) override;
   std::vector<std::vector<std::byte>> all_gather(std::span<const std::byte> bytes) override;
   void barrier() override;
+  void notify_root(int word) override;
+  std::optional<int> notified() override;
 
  private:
   CollectiveCall next(std::string_view collective);
   void receive(const CollectiveCall& call, std::vector<std::byte>& bytes, int from);
 
   MpiGroup group_;
+  MpiGroup words_;  // to the root, which never meet the messages of a collective
   std::uint64_t sequence_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -97,9 +98,16 @@ class ThreadCommunicator final : public Communicator {
   std::uint64_t sequence_ = 0;
 };
 
+// What ranks have told the root.
+struct ThreadWords {
+  std::mutex mutex;
+  std::deque<int> words;
+};
+
 class ThreadControlPlane final : public ControlPlane {
  public:
-  ThreadControlPlane(ThreadMeeting& meeting, int rank) : meeting_(meeting), rank_(rank) {}
+  ThreadControlPlane(ThreadMeeting& meeting, ThreadWords& words, int rank)
+      : meeting_(meeting), words_(words), rank_(rank) {}
 
   int rank() const override { return rank_; }
   int size() const override { return meeting_.size(); }
@@ -109,6 +117,9 @@ class ThreadControlPlane final : public ControlPlane {
       throw CommError(
           fmt::format("threads: broadcast #{} on rank {} wants a root in 0..{}, found {}",
                       sequence_ + 1, rank_, size() - 1, root));
+    }
+    if (rank_ != root) {
+      wait_on();
     }
     exchange(fmt::format("broadcast from {}", root), &bytes, bytes.size(), [&] {
       if (rank_ != root) {
@@ -133,6 +144,21 @@ class ThreadControlPlane final : public ControlPlane {
     exchange("barrier", nullptr, 0, [] {});
   }
 
+  void notify_root(int word) override {
+    const std::lock_guard lock(words_.mutex);
+    words_.words.push_back(word);
+  }
+
+  std::optional<int> notified() override {
+    const std::lock_guard lock(words_.mutex);
+    if (words_.words.empty()) {
+      return std::nullopt;
+    }
+    const int word = words_.words.front();
+    words_.words.pop_front();
+    return word;
+  }
+
  private:
   void exchange(const std::string& what, void* data, std::size_t bytes,
                 const std::function<void()>& work) {
@@ -143,6 +169,7 @@ class ThreadControlPlane final : public ControlPlane {
   }
 
   ThreadMeeting& meeting_;
+  ThreadWords& words_;
   int rank_;
   std::uint64_t sequence_ = 0;
 };
@@ -164,13 +191,14 @@ struct ThreadGroup::Impl {
   explicit Impl(int ranks) : tensors(gate, ranks), bytes(gate, ranks) {
     for (int rank = 0; rank < ranks; ++rank) {
       communicators.push_back(std::make_unique<ThreadCommunicator>(tensors, rank));
-      controls.push_back(std::make_unique<ThreadControlPlane>(bytes, rank));
+      controls.push_back(std::make_unique<ThreadControlPlane>(bytes, words, rank));
     }
   }
 
   ThreadGate gate;
   ThreadMeeting tensors;
   ThreadMeeting bytes;
+  ThreadWords words;
   std::vector<std::unique_ptr<ThreadCommunicator>> communicators;
   std::vector<std::unique_ptr<ThreadControlPlane>> controls;
 };

@@ -1,0 +1,40 @@
+// The report of a batch: everything about a run that one may want to know afterwards, as JSON.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "launch/batch_options.hpp"
+#include "launch/batch_output.hpp"
+#include "launch/batch_status.hpp"
+#include "launch/exit_code.hpp"
+#include "launch/session.hpp"
+
+namespace tutti {
+
+// Where one rank computes.
+struct RankSeat {
+  std::string host;
+  std::string device;  // "host", "NVIDIA H100 80GB HBM3"
+  std::string uuid;    // of a GPU
+};
+
+// Collective. Of every rank, in rank order.
+std::vector<RankSeat> gather_seats(Session& session, const std::string& host);
+
+// This process's words, as the system has them.
+std::vector<std::string> command_line();
+
+struct BatchEnd {
+  ExitCode code = ExitCode::fine;
+  std::string reason;  // "all answered", "SIGTERM", "the time limit", an error's text
+};
+
+nlohmann::json batch_report(const Session& session, const BatchOptions& options,
+                            const std::vector<RankSeat>& seats, const FoundOutput& found,
+                            const BatchStatus& status, const BatchEnd& end, std::int64_t began);
+
+}  // namespace tutti
