@@ -112,7 +112,9 @@ void sample_rows(const Exec& exec, const SampleRowsArgs& args) {
   for (std::int64_t row = 0; row < args.logits.rows(); ++row) {
     SampleRowRule rule;
     std::memcpy(static_cast<void*>(&rule), args.rules.row<std::int32_t>(row), sizeof rule);
-    check_row(row, rule, args.tallies.rows());
+    if (rule.slot >= 0) {
+      check_row(row, rule, args.tallies.rows());
+    }
     *args.ids.row<std::int32_t>(row) = rule.slot < 0 ? 0 : sample_row(exec, args, row, rule);
   }
 }
