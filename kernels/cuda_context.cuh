@@ -24,7 +24,7 @@ class GemmLibrary;  // kernels/gemm_library.hpp: cuBLASLt and what was tuned
 struct CudaContext {
   int device = 0;
   int multiprocessors = 0;
-  int capability = 0;              // 80, 90, …
+  int capability = 0;              // 80, 90, …: of the code, not above the GPU's
   std::size_t shared_bytes = 0;    // most dynamic shared memory of one block
   std::byte* workspace = nullptr;  // split sums; any operation may use all of it
   std::size_t workspace_bytes = 0;
