@@ -46,6 +46,7 @@ void silu_mul_cuda(CudaContext& context, const Exec& exec, const SiluMulArgs& ar
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);
+void sample_slots_cuda(CudaContext& context, const Exec& exec, const SampleSlotsArgs& args);
 void transpose_cuda(CudaContext& context, const Exec& exec, const TransposeArgs& args);
 void stream_read_cuda(CudaContext& context, const Exec& exec, const StreamReadArgs& args);
 void fill_random_cuda(CudaContext& context, const Exec& exec, const FillRandomArgs& args);

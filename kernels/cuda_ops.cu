@@ -73,6 +73,9 @@ class CudaOps final : public DeviceOps {
   void sample_rows(const Exec& exec, const SampleRowsArgs& args) override {
     sample_rows_cuda(context_, exec, args);
   }
+  void sample_slots(const Exec& exec, const SampleSlotsArgs& args) override {
+    sample_slots_cuda(context_, exec, args);
+  }
   void transpose(const Exec& exec, const TransposeArgs& args) override {
     transpose_cuda(context_, exec, args);
   }
