@@ -60,8 +60,7 @@ void StepSampler::release(const Sequence& sequence) {
 }
 
 std::int32_t StepSampler::source_of(const Sequence& sequence, int position) const {
-  const TokenId id = sequence.tokens[static_cast<std::size_t>(position)];
-  return id == kUnheard ? sequence.slot : -1;
+  return sequence.tokens[static_cast<std::size_t>(position)] == kUnheard ? sequence.slot : -1;
 }
 
 void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
