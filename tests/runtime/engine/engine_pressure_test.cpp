@@ -20,6 +20,7 @@ std::vector<Request> crowded_requests() {
       requests.back().prompt = requests[seed / 4 * 4].prompt;
     }
     requests.back().options.repetition_penalty = i % 3 == 0 ? 1.3 : 1.0;
+    requests.back().options.presence_penalty = i % 5 == 0 ? 0.5 : 0.0;
     if (i % 7 == 0) {
       requests.back().options.logprobs = 1;
     }
