@@ -6,12 +6,16 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "kernels/error.hpp"
 #include "kernels/sample.hpp"
 
 namespace tutti {
 namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr double kMost = 1e6;  // of penalties and biases: logits stay finite
 
 double log_sum_exp(std::span<const float> logits) {
   const double largest = *std::max_element(logits.begin(), logits.end());
@@ -61,7 +65,7 @@ void apply_rules(std::span<float> logits, std::span<const TokenId> history,
   }
   if (std::ssize(history) - std::ssize(request.prompt) < options.min_tokens) {
     for (const TokenId id : request.ends) {
-      logits[static_cast<std::size_t>(id)] += -std::numeric_limits<float>::infinity();
+      logits[static_cast<std::size_t>(id)] -= kInfinity;
     }
   }
 }
@@ -78,7 +82,6 @@ void check_range(const Request& request, const char* name, double value, double 
 
 void check_options(const Request& request) {
   const SamplingOptions& options = request.options;
-  constexpr double kMost = 1e6;  // of anything; keeps sums finite
   check_range(request, "temperature", options.temperature, 0, kMost);
   check_range(request, "top_k", options.top_k, 0, std::numeric_limits<int>::max());
   check_range(request, "top_p", options.top_p, 0, 1);
@@ -90,20 +93,19 @@ void check_options(const Request& request) {
 }
 
 std::vector<LogitBias> added_up(const Request& request, std::int64_t vocabulary) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::map<TokenId, float> sums;
   for (const LogitBias& bias : request.options.logit_bias) {
     if (bias.id < 0 || bias.id >= vocabulary) {
-      throw ConfigError(fmt::format("request {}: logit_bias names token id {}, wanted below {}",
-                                    request.id, bias.id, vocabulary));
+      throw ConfigError(fmt::format("request {}: logit_bias names token id {}, wanted 0 to {}",
+                                    request.id, bias.id, vocabulary - 1));
     }
     float& sum = sums[bias.id];
     sum += bias.bias;
-    if (std::isnan(sum) || sum == kInfinity) {
-      throw ConfigError(
-          fmt::format("request {}: the logit_bias of token id {} is {}, wanted a "
-                      "number or -infinity",
-                      request.id, bias.id, bias.bias));
+    if (!(sum <= kMost) || (sum < -kMost && sum != -kInfinity)) {
+      throw ConfigError(fmt::format(
+          "request {}: the logit_bias of token id {} is {}, wanted -infinity or a number from {} "
+          "to {}",
+          request.id, bias.id, sum, -kMost, kMost));
     }
   }
   std::vector<LogitBias> biases;
@@ -111,6 +113,26 @@ std::vector<LogitBias> added_up(const Request& request, std::int64_t vocabulary)
     biases.push_back({id, bias});
   }
   return biases;
+}
+
+// A step that has nothing to draw from would end everybody's answers.
+void check_something_is_left(const Request& request, std::int64_t vocabulary) {
+  const SamplingOptions& options = request.options;
+  std::set<TokenId> banned;
+  for (const LogitBias& bias : options.logit_bias) {
+    if (bias.bias == -kInfinity) {
+      banned.insert(bias.id);
+    }
+  }
+  if (options.min_tokens > 0) {
+    banned.insert(request.ends.begin(), request.ends.end());
+  }
+  if (std::ssize(banned) >= vocabulary) {
+    throw ConfigError(
+        fmt::format("request {}: logit_bias and min_tokens ban all {} token ids, wanted at least "
+                    "one that may be drawn",
+                    request.id, vocabulary));
+  }
 }
 
 }  // namespace
@@ -132,6 +154,7 @@ Request checked_request(Request request, std::span<const TokenId> eos, std::int6
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
   request.ends = std::move(ends);
+  check_something_is_left(request, vocabulary);
   return request;
 }
 

@@ -149,7 +149,7 @@ std::vector<SampledToken> StepSampler::draw(const StepTicket& ticket,
     if (tokens[i].id < 0) {
       throw Error(
           fmt::format("request {}, token {} of the answer: a logit is NaN or infinite, the model's "
-                      "weights or a device are broken; or biases ban all ids",
+                      "weights or a device are broken",
                       rows[i]->request.id, rows[i]->heard));
     }
   }

@@ -143,8 +143,11 @@ TEST(SampleRowsTest, ABiasThatLeavesNothingToDrawMarksTheRow) {
 TEST(SampleRowsTest, LeavesRowsThatPadTheBatchAlone) {
   SampleBatch batch(2, 40, 1);
   batch.logits[0] = std::nanf("");
-  batch.rules[0] = {
-      .temperature = -3, .repetition_penalty = 2, .frequency_penalty = 1, .slot = -1, .biases = 1000};
+  batch.rules[0] = {.temperature = -3,
+                    .repetition_penalty = 2,
+                    .frequency_penalty = 1,
+                    .slot = -1,
+                    .biases = 1000};
   batch.rules[1] = {.temperature = 0, .slot = 0};
   sample_rows(host_exec(1), batch.args());
   EXPECT_EQ(batch.ids[0], 0);

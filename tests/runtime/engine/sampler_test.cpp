@@ -71,8 +71,15 @@ TEST(Sampler, BannedIdsAreNeverDrawn) {
   for (options.seed = 0; options.seed < 50; ++options.seed) {
     EXPECT_EQ(sample_after({90, 80, 1}, options, {0}, {}), 2);
   }
-  options.logit_bias.push_back({2, -kInfinity});
-  EXPECT_THROW(sample_after({90, 80, 1}, options, {0}, {}), Error) << "nothing is left";
+}
+
+TEST(Sampler, SomethingMustBeLeftToDraw) {
+  SamplingOptions options{.logit_bias = {{0, -kInfinity}, {1, -kInfinity}, {2, -kInfinity}}};
+  EXPECT_THROW(sample_after({90, 80, 1}, options, {0}, {}), ConfigError);
+  options.logit_bias.pop_back();
+  EXPECT_EQ(sample_after({90, 80, 1}, options, {0}, {}, {2}), 2);
+  options.min_tokens = 1;
+  EXPECT_THROW(sample_after({90, 80, 1}, options, {0}, {}, {2}), ConfigError);
 }
 
 TEST(Sampler, MinTokensBansEndsUntilSoManyWereMade) {
@@ -120,6 +127,9 @@ TEST(Sampler, OptionsThatCannotBeAreNamed) {
   refused({.logit_bias = {{10, 1}}}, "token id 10");
   refused({.logit_bias = {{-1, 1}}}, "token id -1");
   refused({.logit_bias = {{4, kInfinity}}}, "logit_bias");
+  refused({.logit_bias = {{4, 3e38F}}}, "logit_bias");
+  refused({.logit_bias = {{4, -3e38F}}}, "logit_bias");
+  refused({.logit_bias = {{4, 6e5F}, {4, 6e5F}}}, "logit_bias");
   refused({.logit_bias = {{4, std::nanf("")}}}, "logit_bias");
 }
 
