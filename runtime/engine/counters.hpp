@@ -5,18 +5,22 @@
 
 namespace tutti {
 
-struct EngineCounters {
-  std::uint64_t steps = 0;
+// The scheduler's part.
+struct ScheduleCounters {
   std::uint64_t prompt_tokens = 0;      // of requests that were admitted
   std::uint64_t computed_tokens = 0;    // that went through the model, recomputed ones included
   std::uint64_t cached_tokens = 0;      // prompt tokens that the prefix cache held already
   std::uint64_t recomputed_tokens = 0;  // computed once more after their request had given way
-  std::uint64_t output_tokens = 0;      // heard from the device and told to the sink
   std::uint64_t preemptions = 0;        // requests that gave way, each time counted
 
   int pages = 0;         // of the KV cache
   int used_pages = 0;    // held by running requests
   int cached_pages = 0;  // held by nobody, kept for prompts that begin alike
+};
+
+struct EngineCounters : ScheduleCounters {
+  std::uint64_t steps = 0;
+  std::uint64_t output_tokens = 0;  // heard from the device and told to the sink
 
   // By events around each step in the device's stream; of steps that were waited for.
   double device_seconds = 0;  // from the start to the end of each step

@@ -11,10 +11,11 @@
 namespace tutti {
 namespace {
 
-SchedulerLimits limits_of(const Model& model, const KvCache& cache) {
+SchedulerLimits limits_of(const Model& model, const KvCache& cache, const EngineOptions& options) {
   return {.max_step_tokens = model.max_step_tokens(),
           .max_running = std::min(model.max_logit_rows(), model.max_step_tokens()),
-          .page_size = cache.layout().page_size};
+          .page_size = cache.layout().page_size,
+          .prefix_caching = options.prefix_caching};
 }
 
 void check_prompt(const Request& request, const Model& model) {
@@ -49,12 +50,12 @@ bool ends_answer(TokenId id, const Request& request, const Tokenizer& tokenizer)
 }  // namespace
 
 Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokenizer& tokenizer,
-               const EngineOptions& /*options*/)
+               const EngineOptions& options)
     : control_(control),
       model_(model),
       cache_(cache),
       tokenizer_(tokenizer),
-      scheduler_(limits_of(model, cache), cache.pages()),
+      scheduler_(limits_of(model, cache, options), cache.pages()),
       sampler_(model),
       timer_(model.device()) {
   count();
@@ -68,7 +69,7 @@ void Engine::submit(const Request& request) {
   const auto room = static_cast<int>(model_.context_length()) - prompt;
   const int max_new = std::min(request.options.max_tokens, room);
   was_idle_ = was_idle_ || idle();
-  scheduler_.add(request.id, prompt, max_new);
+  scheduler_.add(request.id, request.prompt, max_new);
   sequences_.emplace(request.id, Sequence{.request = request,
                                           .tokens = request.prompt,
                                           .text = AnswerText(tokenizer_, request.options.stop),
@@ -80,6 +81,7 @@ void Engine::cancel(std::uint64_t request) {
   const auto found = sequences_.find(request);
   if (found != sequences_.end()) {
     found->second.cancelled = true;
+    cancelled_.push_back(request);
   }
 }
 
@@ -96,8 +98,7 @@ std::size_t Engine::running() const {
 }
 
 void Engine::count() {
-  counters_.pages = cache_.pages();
-  counters_.used_pages = cache_.pages() - scheduler_.free_pages();
+  static_cast<ScheduleCounters&>(counters_) = scheduler_.counters();
 }
 
 void Engine::step(const TokenSink& sink) {
@@ -113,6 +114,7 @@ void Engine::step(const TokenSink& sink) {
 // False where there is nothing to do before the running steps' tokens are known.
 bool Engine::launch() {
   const ScheduledStep step = scheduler_.next();
+  give_up_slots();
   if (step.empty()) {
     return false;
   }
@@ -143,7 +145,7 @@ Engine::Row Engine::expect(Sequence& sequence) {
   if (ahead) {
     sequence.tokens.push_back(kUnheard);
     if (sequence.new_tokens() < sequence.max_new_tokens) {
-      scheduler_.append(sequence.request.id);
+      scheduler_.go_ahead(sequence.request.id);
     }
   }
   return {.request = sequence.request.id, .serial = sequence.serial, .ahead = ahead};
@@ -194,15 +196,25 @@ StepPlan Engine::plan_of(const ScheduledStep& step) {
 }
 
 void Engine::drop_cancelled(const TokenSink& sink) {
-  for (auto it = sequences_.begin(); it != sequences_.end();) {
-    if (!it->second.cancelled) {
-      ++it;
-      continue;
+  while (!cancelled_.empty()) {
+    const std::uint64_t id = cancelled_.front();
+    cancelled_.pop_front();
+    const auto found = sequences_.find(id);
+    if (found == sequences_.end() || !found->second.cancelled) {
+      continue;  // it has ended since; what has its id now is another
     }
-    const std::uint64_t id = (it++)->first;
-    const std::string text = sequences_.at(id).text.finish();
+    const std::string text = found->second.text.finish();
     forget(id);
     sink({.request = id, .text = text, .finish = FinishReason::cancelled});
+  }
+}
+
+// Who gave way is computed again from ids that the host knows by then, in a slot of its own.
+void Engine::give_up_slots() {
+  for (const std::uint64_t id : scheduler_.preempted()) {
+    Sequence& sequence = sequences_.at(id);
+    sampler_.release(sequence);
+    sequence.slot = -1;
   }
 }
 
@@ -237,8 +249,8 @@ void Engine::publish_oldest(const TokenSink& sink) {
     ++counters_.output_tokens;
     if (event.finish) {
       forget(event.request);
-    } else if (!running.rows[i].ahead) {
-      scheduler_.append(event.request);
+    } else {
+      scheduler_.hear(event.request, event.token);
     }
     sink(event);
   }

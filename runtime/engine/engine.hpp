@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/cache/kv_cache.hpp"
@@ -83,6 +83,7 @@ class Engine {
   Sequence* find(const Row& row);
   void count();
   TokenEvent extend(Sequence& sequence, SampledToken sampled) const;
+  void give_up_slots();
   void forget(std::uint64_t request);
 
   ControlPlane& control_;
@@ -91,8 +92,9 @@ class Engine {
   const Tokenizer& tokenizer_;
   Scheduler scheduler_;
   StepSampler sampler_;
-  std::map<std::uint64_t, Sequence> sequences_;
-  std::deque<Running> running_;  // the oldest first
+  std::unordered_map<std::uint64_t, Sequence> sequences_;
+  std::deque<std::uint64_t> cancelled_;  // requests that are to be dropped
+  std::deque<Running> running_;          // the oldest first
   StepTimer timer_;
   EngineCounters counters_;
   std::uint64_t serial_ = 0;

@@ -60,8 +60,7 @@ void StepSampler::release(const Sequence& sequence) {
 }
 
 std::int32_t StepSampler::source_of(const Sequence& sequence, int position) const {
-  const bool drawn = sequence.new_tokens() > 0 && position + 1 == std::ssize(sequence.tokens);
-  return drawn && !draws_here(sequence) ? sequence.slot : -1;
+  return sequence.tokens[static_cast<std::size_t>(position)] == kUnheard ? sequence.slot : -1;
 }
 
 void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {

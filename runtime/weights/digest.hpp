@@ -1,4 +1,4 @@
-// SHA-256 for identity, XXH3 for checking what was just read: both as streams.
+// SHA-256 for identity, XXH3 for checking what was just read: both as streams; and XXH3 as a name.
 #pragma once
 
 #include <cstddef>
@@ -42,5 +42,14 @@ class Xxh3 {
 };
 
 std::uint64_t xxh3(std::span<const std::byte> bytes);
+
+struct Hash128 {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  friend bool operator==(const Hash128&, const Hash128&) = default;
+};
+
+// XXH3, 128 bits, seed 0.
+Hash128 xxh3_128(std::span<const std::byte> bytes);
 
 }  // namespace tutti

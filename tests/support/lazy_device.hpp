@@ -52,7 +52,13 @@ class LazyDevice final : public Device {
     explicit Event(LazyDevice& device) : device_(device) {}
     void record() override { mark_ = device_.enqueued_; }
     void wait() override { device_.run_until(mark_); }
-    float milliseconds_since(const DeviceEvent&) const override { return 0; }
+    // Whatever is enqueued takes a millisecond.
+    float milliseconds_since(const DeviceEvent& earlier) const override {
+      if (device_.done_ < mark_) {
+        throw DeviceError("an event was read before the device had come to it");
+      }
+      return static_cast<float>(mark_ - dynamic_cast<const Event&>(earlier).mark_);
+    }
 
    private:
     LazyDevice& device_;

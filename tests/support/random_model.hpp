@@ -32,6 +32,7 @@ struct EngineRun {
   int ranks = 1;
   int pages = 64;
   ModelLimits limits{.max_step_tokens = 64, .max_logit_rows = 8};
+  EngineOptions options{};
 };
 
 // Runs `drive` on rank 0's engine while the other ranks follow.
@@ -47,7 +48,7 @@ inline void with_engine(const EngineRun& run, const std::function<void(Engine&)>
       return;
     }
     const ByteTokenizer tokenizer;
-    Engine engine(control, *model, cache, tokenizer);
+    Engine engine(control, *model, cache, tokenizer, run.options);
     drive(engine);
     engine.stop();
   });

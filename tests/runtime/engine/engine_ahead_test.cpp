@@ -2,137 +2,15 @@
 #include <gmock/gmock.h>
 
 #include "kernels/error.hpp"
-#include "runtime/comm/thread_group.hpp"
-#include "runtime/engine/engine.hpp"
-#include "tests/support/byte_tokenizer.hpp"
-#include "tests/support/sampling_model.hpp"
+#include "tests/support/ahead_engine.hpp"
 
 namespace tutti {
 namespace {
 
-using test::ByteTokenizer;
+using namespace test::ahead;
 using test::SamplingModel;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
-
-constexpr TokenId kEos = ByteTokenizer::kEos;
-
-// Letters; every third request (by seed) ends itself after a few tokens.
-TokenId letters(std::uint64_t seed, std::size_t position) {
-  const std::size_t hash = (position * 2654435761U + seed * 40503U) >> 7;
-  return seed % 3 == 0 && hash % 5 == 0 ? kEos : static_cast<TokenId>('a' + hash % 6);
-}
-TokenId endless(std::uint64_t seed, std::size_t position) {
-  return static_cast<TokenId>('a' + (seed + position) % 26);
-}
-
-struct Run {
-  test::Oracle oracle = letters;
-  int step_tokens = 16;
-  int rows = 4;
-  int pages = 24;
-  bool host = false;
-  int ranks = 1;
-};
-
-using Drive = std::function<void(Engine&, SamplingModel&)>;
-
-void with_engine(const Run& run, const std::vector<Request>& requests, const Drive& drive) {
-  run_ranks(run.ranks, [&](int rank, Communicator&, ControlPlane& control) {
-    SamplingModel model(run.host ? make_host_device(1) : std::make_unique<test::LazyDevice>(),
-                        run.oracle, run.step_tokens, run.rows);
-    KvCache cache(model.device(), model.kv_layout(), run.pages);
-    for (const Request& request : requests) {
-      model.expect(request);
-    }
-    if (rank != 0) {
-      follow(control, model, cache);
-      EXPECT_EQ(model.executed(), model.launched());
-      return;
-    }
-    const ByteTokenizer tokenizer;
-    Engine engine(control, model, cache, tokenizer);
-    for (const Request& request : requests) {
-      engine.submit(request);
-    }
-    drive(engine, model);
-    engine.stop();
-  });
-}
-
-struct Answer {
-  std::vector<TokenId> tokens;
-  std::string text;
-  std::optional<FinishReason> finish;
-
-  void hear(const TokenEvent& event) {
-    EXPECT_FALSE(finish.has_value()) << "request " << event.request << " goes on after its end";
-    if (event.token >= 0) {
-      tokens.push_back(event.token);
-    }
-    text += event.text;
-    finish = event.finish;
-  }
-  friend bool operator==(const Answer&, const Answer&) = default;
-};
-void PrintTo(const Answer& answer, std::ostream* out) {
-  *out << answer.tokens.size() << " tokens, '" << answer.text << "', "
-       << (answer.finish ? name_of(*answer.finish) : "unfinished");
-}
-using Answers = std::map<std::uint64_t, Answer>;
-
-Answers answers(const Run& run, const std::vector<Request>& requests) {
-  Answers heard;
-  with_engine(run, requests, [&](Engine& engine, SamplingModel&) {
-    engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
-  });
-  return heard;
-}
-
-// The loop that the engine must amount to: one request, one token at a time.
-Answer by_hand(const Request& request, const test::Oracle& oracle) {
-  Answer answer;
-  while (!answer.finish) {
-    const TokenId id = oracle(request.options.seed, request.prompt.size() + answer.tokens.size());
-    answer.tokens.push_back(id);
-    if (id == kEos) {
-      answer.finish = FinishReason::stop;
-      break;
-    }
-    answer.text += static_cast<char>(id);
-    for (const std::string& stop : request.options.stop) {
-      const std::size_t found = answer.text.find(stop);
-      if (found != std::string::npos) {
-        answer.text.resize(found);
-        answer.finish = FinishReason::stop;
-      }
-    }
-    if (!answer.finish && std::ssize(answer.tokens) == request.options.max_tokens) {
-      answer.finish = FinishReason::length;
-    }
-  }
-  return answer;
-}
-
-Answers by_hand(const std::vector<Request>& requests, const test::Oracle& oracle) {
-  Answers wanted;
-  for (const Request& request : requests) {
-    wanted[request.id] = by_hand(request, oracle);
-  }
-  return wanted;
-}
-
-// Seeds name requests; ids are others.
-Request request_of(std::uint64_t seed, int prompt, int max_tokens) {
-  Request request{.id = 1000 + seed, .stream = seed};
-  for (int i = 0; i < prompt; ++i) {
-    request.prompt.push_back(
-        static_cast<TokenId>((seed * 31 + static_cast<std::uint64_t>(i)) % 256));
-  }
-  request.options.seed = seed;
-  request.options.max_tokens = max_tokens;
-  return request;
-}
 
 std::vector<Request> many_requests() {
   std::vector<Request> requests;
@@ -332,7 +210,7 @@ TEST(EngineAhead, ABrokenLogitNamesTheRequestAndTheToken) {
   run_ranks(1, [&](int, Communicator&, ControlPlane& control) {
     SamplingModel model(make_host_device(1), oracle, 8, 2);
     KvCache cache(model.device(), model.kv_layout(), 8);
-    const ByteTokenizer tokenizer;
+    const test::ByteTokenizer tokenizer;
     Engine engine(control, model, cache, tokenizer);
     Request request = request_of(7, 3, 3);
     model.expect(request);

@@ -23,6 +23,7 @@ TEST(Sha256, IsTheSameInPieces) {
 
 TEST(Xxh3, EqualsTheReferenceForNothing) {
   EXPECT_EQ(xxh3({}), 0x2d06800538d394c2u);  // XXH3_64bits("", 0), xxHash's sanity checks
+  EXPECT_EQ(xxh3_128({}), (Hash128{.low = 0x6001c324468d497fu, .high = 0x99aa06d3014798d8u}));
 }
 
 TEST(Xxh3, IsTheSameInPiecesAndBeginsAnew) {

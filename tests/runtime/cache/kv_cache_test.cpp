@@ -1,32 +1,11 @@
+#include "runtime/cache/kv_cache.hpp"
+
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "kernels/error.hpp"
-#include "runtime/cache/block_pool.hpp"
-#include "runtime/cache/kv_cache.hpp"
-
 namespace tutti {
 namespace {
-
-TEST(BlockPool, HandsOutEveryPageOnceAndTakesThemBack) {
-  BlockPool pool(5);
-  std::set<PageId> pages;
-  while (pool.available() > 0) {
-    EXPECT_TRUE(pages.insert(pool.allocate()).second);
-  }
-  EXPECT_EQ(pages, (std::set<PageId>{0, 1, 2, 3, 4}));
-  EXPECT_THROW(pool.allocate(), CapacityError);
-  pool.release(3);
-  EXPECT_EQ(pool.allocate(), 3);
-}
-
-TEST(BlockPool, RefusesAPageThatIsNotInUse) {
-  BlockPool pool(2);
-  EXPECT_THROW(pool.release(0), ConfigError);
-  EXPECT_THROW(pool.release(2), ConfigError);
-  EXPECT_THROW(pool.release(-1), ConfigError);
-}
 
 TEST(KvCache, LayersDoNotOverlapAndFillTheStatedBytes) {
   const KvLayout layout{.layers = 3, .kv_heads = 2, .head_dim = 4, .page_size = 8};
