@@ -143,7 +143,8 @@ void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
   desk.input = BatchInput::open(options.input);
   require_two_files(options);
   if (!options.report.empty()) {
-    replace_file(options.report, "");  // found out now, not tomorrow
+    // Found out now, not tomorrow; and what a run that is killed leaves behind.
+    replace_file(options.report, "{\"schema\": \"tutti-batch-report-1\", \"exit\": null}\n");
   }
   desk.output =
       std::make_unique<BatchOutput>(BatchOutputOptions{.path = options.output,
