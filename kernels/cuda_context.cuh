@@ -24,7 +24,7 @@ class GemmLibrary;  // kernels/gemm_library.hpp: cuBLASLt and what was tuned
 struct CudaContext {
   int device = 0;
   int multiprocessors = 0;
-  int capability = 0;              // 80, 90, …
+  int capability = 0;              // 80, 90, …: of the code, not above the GPU's
   std::size_t shared_bytes = 0;    // most dynamic shared memory of one block
   std::byte* workspace = nullptr;  // split sums; any operation may use all of it
   std::size_t workspace_bytes = 0;
@@ -46,6 +46,7 @@ void silu_mul_cuda(CudaContext& context, const Exec& exec, const SiluMulArgs& ar
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);
+void sample_slots_cuda(CudaContext& context, const Exec& exec, const SampleSlotsArgs& args);
 void transpose_cuda(CudaContext& context, const Exec& exec, const TransposeArgs& args);
 void stream_read_cuda(CudaContext& context, const Exec& exec, const StreamReadArgs& args);
 void fill_random_cuda(CudaContext& context, const Exec& exec, const FillRandomArgs& args);

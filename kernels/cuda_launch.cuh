@@ -47,6 +47,15 @@ void launch(const CudaContext& context, const Exec& exec, const char* name,
              name);
 }
 
+// The architecture whose code runs: an earlier one than the GPU's where the driver translates what
+// was compiled for that. Such code knows nothing of dependent launch.
+template <typename... Params>
+int compiled_capability(void (*kernel)(Params...)) {
+  cudaFuncAttributes attributes{};
+  TUTTI_CUDA(cudaFuncGetAttributes(&attributes, kernel));
+  return attributes.ptxVersion;
+}
+
 template <typename... Params>
 void allow_shared_memory(void (*kernel)(Params...), std::size_t bytes) {
   TUTTI_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,

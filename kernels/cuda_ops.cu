@@ -1,5 +1,6 @@
 // CudaOps: the device's half of each operation, by name.
 #include "kernels/cuda_context.cuh"
+#include "kernels/cuda_launch.cuh"
 #include "kernels/cuda_ops.hpp"
 #include "kernels/gemm_library.hpp"
 
@@ -19,13 +20,15 @@ CudaBuffer<T> allocate(std::size_t count) {
   return CudaBuffer<T>(static_cast<T*>(memory));
 }
 
+__global__ void nothing_kernel() {}
+
 CudaContext facts_of_current_device() {
   CudaContext context;
   TUTTI_CUDA(cudaGetDevice(&context.device));
   cudaDeviceProp properties{};
   TUTTI_CUDA(cudaGetDeviceProperties(&properties, context.device));
   context.multiprocessors = properties.multiProcessorCount;
-  context.capability = 10 * properties.major + properties.minor;
+  context.capability = compiled_capability(nothing_kernel);
   context.shared_bytes = properties.sharedMemPerBlockOptin;
   return context;
 }
@@ -69,6 +72,9 @@ class CudaOps final : public DeviceOps {
   }
   void sample_rows(const Exec& exec, const SampleRowsArgs& args) override {
     sample_rows_cuda(context_, exec, args);
+  }
+  void sample_slots(const Exec& exec, const SampleSlotsArgs& args) override {
+    sample_slots_cuda(context_, exec, args);
   }
   void transpose(const Exec& exec, const TransposeArgs& args) override {
     transpose_cuda(context_, exec, args);

@@ -14,6 +14,7 @@
 #include "kernels/rmsnorm.hpp"
 #include "kernels/rope.hpp"
 #include "kernels/sample_rows.hpp"
+#include "kernels/sample_slots.hpp"
 #include "kernels/silu_mul.hpp"
 #include "kernels/stream_read.hpp"
 #include "kernels/transpose.hpp"
@@ -37,6 +38,7 @@ class DeviceOps {
   virtual void gemm(const Exec& exec, const GemmArgs& args) = 0;
   virtual void gated_gemm(const Exec& exec, const GatedGemmArgs& args) = 0;
   virtual void sample_rows(const Exec& exec, const SampleRowsArgs& args) = 0;
+  virtual void sample_slots(const Exec& exec, const SampleSlotsArgs& args) = 0;
   virtual void transpose(const Exec& exec, const TransposeArgs& args) = 0;
   virtual void stream_read(const Exec& exec, const StreamReadArgs& args) = 0;
   virtual void fill_random(const Exec& exec, const FillRandomArgs& args) = 0;

@@ -4,14 +4,9 @@
 #include <cstdint>
 
 #include "kernels/exec.hpp"
+#include "kernels/host_device.hpp"
 
 namespace tutti {
-
-#if defined(__CUDACC__)
-#define TUTTI_HOST_DEVICE __host__ __device__
-#else
-#define TUTTI_HOST_DEVICE
-#endif
 
 // Between the counters of neighbouring elements (the golden ratio).
 inline constexpr std::uint64_t kCounterStep = 0x9e3779b97f4a7c15u;

@@ -230,8 +230,8 @@ __device__ inline std::uint64_t rank_to_keep(Shared<kThreads>& shared, const Row
 // The id of a row that is no padding, or -1 (sample_rows.hpp).
 template <int kThreads>
 __device__ inline int sample_row(Shared<kThreads>& shared, Row& row, const SampleRowRule& rule,
-                                 float* logits, const std::uint32_t* seen) {
-  const int first = largest(shared, row, logits, seen, rule.repetition_penalty);
+                                 const Changes& changes) {
+  const int first = largest(shared, row, changes, rule);
   if (first < 0 || !(rule.temperature > 0) || rule.top_k == 1) {
     return first;
   }

@@ -1,5 +1,5 @@
 // One block a row; a row is read once for the largest logit, once more for a plain draw, and twice
-// more where top-k or top-p select.
+// more where top-k or top-p select. Rows without biases and penalties pay nothing for those with.
 #include "kernels/cuda_launch.cuh"
 #include "kernels/sample_candidates.cuh"
 
@@ -14,12 +14,14 @@ static_assert(kSampleMostIds < 1 << sampling::kIdBits);
 struct Sampling {
   float* logits;
   const std::int32_t* rules;
-  std::uint32_t* seen;
+  std::int32_t* tallies;
+  const std::int32_t* biases;
   std::int32_t* ids;
   std::int32_t* last;
   std::int64_t logits_stride;
   std::int64_t rules_stride;
-  std::int64_t seen_stride;
+  std::int64_t tallies_stride;
+  std::int64_t biases_stride;
   std::int64_t ids_stride;
   std::int64_t last_stride;
   int vocabulary;
@@ -41,15 +43,17 @@ __global__ void __launch_bounds__(kThreads) sample_rows_kernel(Sampling s) {
     }
     return;
   }
-  float* logits = s.logits + index * s.logits_stride;
-  std::uint32_t* seen = s.seen + rule.slot * s.seen_stride;
-  sampling::Row row{.logits = logits, .n = s.vocabulary, .vectors = s.vectors};
-  const int id = sampling::sample_row(shared, row, rule, logits, seen);
+  const sampling::Changes changes{
+      .logits = s.logits + index * s.logits_stride,
+      .tallies = reinterpret_cast<Tally*>(s.tallies + rule.slot * s.tallies_stride),
+      .biases = reinterpret_cast<const int2*>(s.biases + rule.slot * s.biases_stride)};
+  sampling::Row row{.logits = changes.logits, .n = s.vocabulary, .vectors = s.vectors};
+  const int id = sampling::sample_row(shared, row, rule, changes);
   if (threadIdx.x == 0) {
     *id_out = id;
     s.last[rule.slot * s.last_stride] = id;
-    if (id >= 0) {
-      seen[id / 32] |= 1u << (id % 32);
+    if (id >= 0 && rule.penalises()) {
+      changes.tallies[id] = counted_once_more(changes.tallies[id]);
     }
   }
 }
@@ -65,12 +69,14 @@ void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsAr
          dim3(kThreads), kSharedBytes,
          Sampling{.logits = static_cast<float*>(args.logits.data),
                   .rules = static_cast<const std::int32_t*>(args.rules.data),
-                  .seen = static_cast<std::uint32_t*>(args.seen.data),
+                  .tallies = static_cast<std::int32_t*>(args.tallies.data),
+                  .biases = static_cast<const std::int32_t*>(args.biases.data),
                   .ids = static_cast<std::int32_t*>(args.ids.data),
                   .last = static_cast<std::int32_t*>(args.last.data),
                   .logits_stride = args.logits.row_stride,
                   .rules_stride = args.rules.row_stride,
-                  .seen_stride = args.seen.row_stride,
+                  .tallies_stride = args.tallies.row_stride,
+                  .biases_stride = args.biases.row_stride,
                   .ids_stride = args.ids.row_stride,
                   .last_stride = args.last.row_stride,
                   .vocabulary = static_cast<int>(args.logits.shape[1]),

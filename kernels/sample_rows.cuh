@@ -162,31 +162,83 @@ __device__ inline void walk(const Row& row, Use use) {
   }
 }
 
-// Divides or multiplies the logits of four ids by the penalty where they were seen.
-__device__ inline void penalise(float* logits, int id, int n, const std::uint32_t* seen,
-                                float penalty, float (&v)[4]) {
-  const std::uint32_t bits = id < n ? seen[id / 32] >> (id % 32) : 0;  // four of one word
+// What of a row a sequence's rules change, and by what.
+struct Changes {
+  float* logits;
+  Tally* tallies;
+  const int2* biases;  // (id, bits of an f32)
+};
+
+template <int kThreads>
+__device__ inline void add_listed(float* logits, const int2* pairs, int count) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
+    const int2 pair = pairs[i];
+    logits[pair.x] += __int_as_float(pair.y);
+  }
+  __syncthreads();  // the next list may name the same ids, and all threads read the row
+}
+
+// Bans are added here too: penalties leave -infinity what it is.
+template <int kThreads>
+__device__ inline void add_biases(const Changes& changes, const SampleRowRule& rule) {
+  if (rule.biases > 0) {
+    add_listed<kThreads>(changes.logits, changes.biases, rule.biases);
+  }
+  if (rule.bans > 0) {
+    add_listed<kThreads>(changes.logits, changes.biases + rule.biases, rule.bans);
+  }
+}
+
+__device__ inline void penalise4(float* logits, int id, int n, uint2 tallies,
+                                 const SampleRowRule& rule, float (&v)[4]) {
+  if ((tallies.x | tallies.y) == 0) {
+    return;
+  }
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    if ((bits >> i & 1u) != 0 && id + i < n) {
-      v[i] = v[i] > 0 ? v[i] / penalty : v[i] * penalty;
+    const auto tally = static_cast<Tally>((i < 2 ? tallies.x : tallies.y) >> (i % 2 * 16));
+    if (tally != 0 && id + i < n) {
+      v[i] = penalised(v[i], tally, rule.repetition_penalty, rule.presence_penalty,
+                       rule.frequency_penalty);
       logits[id + i] = v[i];
     }
   }
 }
 
-// The first rank, after penalties; an id of -1 where a logit is NaN or the largest is infinite.
+// The same as `walk`, over the logits after penalties, which the row then holds.
+template <int kThreads, typename Use>
+__device__ inline void walk_penalised(const Row& row, const Changes& changes,
+                                      const SampleRowRule& rule, Use use) {
+  const auto id_of_batch = [](int base, int i) {
+    return base + 4 * (i * kThreads + static_cast<int>(threadIdx.x));
+  };
+  for (int base = 0; base < row.n; base += 4 * kThreads * kBatch) {
+    float v[kBatch][4];
+    uint2 tallies[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int id = id_of_batch(base, i);
+      load4(row, id, v[i]);
+      tallies[i] = id < row.n ? *reinterpret_cast<const uint2*>(changes.tallies + id) : uint2{0, 0};
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int id = id_of_batch(base, i);
+      penalise4(changes.logits, id, row.n, tallies[i], rule, v[i]);
+      use(id, v[i]);
+    }
+  }
+}
+
+// The first rank, after biases and penalties; an id of -1 where a logit is NaN or the largest is
+// infinite.
 template <int kThreads>
-__device__ inline int largest(Shared<kThreads>& shared, Row& row, float* logits,
-                              const std::uint32_t* seen, float penalty) {
+__device__ inline int largest(Shared<kThreads>& shared, Row& row, const Changes& changes,
+                              const SampleRowRule& rule) {
   float most = __uint_as_float(0xff800000u);
   int most_id = 0;
   bool nan = false;
-  walk<kThreads>(row, [&](int id, const float(&from)[4]) {
-    float v[4] = {from[0], from[1], from[2], from[3]};
-    if (penalty != 1) {
-      penalise(logits, id, row.n, seen, penalty, v);
-    }
+  const auto look = [&](int id, const float(&v)[4]) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       nan |= v[i] != v[i];
@@ -195,7 +247,13 @@ __device__ inline int largest(Shared<kThreads>& shared, Row& row, float* logits,
         most_id = id + i;
       }
     }
-  });
+  };
+  add_biases<kThreads>(changes, rule);
+  if (rule.penalises()) {
+    walk_penalised<kThreads>(row, changes, rule, look);
+  } else {
+    walk<kThreads>(row, look);
+  }
   const std::uint64_t first =
       reduce(shared, nan ? 0 : rank_of(most, most_id),
              [](std::uint64_t a, std::uint64_t b) { return a < b ? a : b; });

@@ -7,28 +7,18 @@
 
 #include "launch/bench_ceilings.hpp"
 #include "launch/bench_collectives.hpp"
+#include "launch/bench_workload.hpp"
 
 namespace tutti {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// SplitMix64 (Steele, Lea, Flood 2014): the same prompts on every machine.
-std::uint64_t next_random(std::uint64_t& state) {
-  state += 0x9e3779b97f4a7c15u;
-  std::uint64_t z = state;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 Request random_request(std::uint64_t id, std::int64_t vocabulary, const LatencyOptions& options) {
-  Request request{.id = id, .stream = id, .prompt = {}, .options = {}};
-  std::uint64_t state = options.seed + id;
-  for (int i = 0; i < options.prompt_tokens; ++i) {
-    request.prompt.push_back(
-        static_cast<TokenId>(next_random(state) % static_cast<std::uint64_t>(vocabulary)));
-  }
+  Request request{.id = id,
+                  .stream = id,
+                  .prompt = random_prompt(options.seed, id, options.prompt_tokens, vocabulary),
+                  .options = {}};
   request.options.max_tokens = options.new_tokens;
   request.options.ignore_eos = true;
   return request;

@@ -7,6 +7,7 @@
 #include "launch/bench_collectives.hpp"
 #include "launch/bench_latency.hpp"
 #include "launch/bench_load.hpp"
+#include "launch/bench_throughput.hpp"
 #include "launch/commands.hpp"
 #include "launch/output.hpp"
 #include "launch/suggest.hpp"
@@ -15,20 +16,23 @@ namespace tutti {
 namespace {
 
 const std::vector<std::string>& kinds() {
-  static const std::vector<std::string> known = {"latency", "load", "collectives"};
+  static const std::vector<std::string> known = {"latency", "throughput", "load", "collectives"};
   return known;
 }
 
 CommandSpec bench_spec() {
   return {
       .name = "bench",
-      .summary = "Measure a model on these ranks (latency, load, collectives)",
+      .summary = "Measure a model on these ranks (latency, throughput, load, collectives)",
       .synopsis = "KIND [MODEL.h5] [options]",
       .text =
           "latency: one request, or --batch of them together, with random prompt tokens. Time to\n"
           "the first token and time per token, against the read bandwidth and the library's "
           "matrix\n"
           "product measured in the same run, and the memory of each rank.\n"
+          "throughput: many requests at once, as a batch job has them. Tokens per second, how "
+          "busy\n"
+          "the device is, and shares of what the library and the memory allow.\n"
           "load: how fast the weights arrive, beside plain reading of as many bytes.\n"
           "collectives: what the exchanges between these ranks cost; wants no model.",
       .groups = {{.title = "Benchmark",
@@ -36,16 +40,40 @@ CommandSpec bench_spec() {
                       {
                           {.name = "batch",
                            .value = "N",
-                           .help = "Requests that start together",
+                           .help = "latency: requests that start together",
                            .fallback = "1"},
                           {.name = "prompt-tokens",
                            .value = "N",
-                           .help = "Tokens of the prompt",
+                           .help = "latency: tokens of the prompt",
                            .fallback = "128"},
                           {.name = "new-tokens",
                            .value = "N",
-                           .help = "Tokens of the answer",
+                           .help = "latency: tokens of the answer",
                            .fallback = "128"},
+                          {.name = "requests",
+                           .value = "N",
+                           .help = "throughput: how many; of --workload at most so many",
+                           .fallback = "256"},
+                          {.name = "input-tokens",
+                           .value = "N",
+                           .help = "throughput: tokens of each prompt",
+                           .fallback = "128"},
+                          {.name = "output-tokens",
+                           .value = "N",
+                           .help = "throughput: tokens of each answer",
+                           .fallback = "128"},
+                          {.name = "workload",
+                           .value = "FILE",
+                           .help = "throughput: prompts and lengths from a file, JSON lines or "
+                                   "ShareGPT's array"},
+                          {.name = "origin",
+                           .value = "",
+                           .help = "throughput: 59 requests, 800 new tokens, temperature 0.75, "
+                                   "presence penalty 1.15, as the note that this began from"},
+                          {.name = "max-running",
+                           .value = "N",
+                           .help = "throughput: most requests at the same time",
+                           .fallback = "256"},
                           {.name = "repeats",
                            .value = "N",
                            .help = "Measured answers, after one to warm up",
@@ -58,6 +86,7 @@ CommandSpec bench_spec() {
       .operands = {"KIND", "MODEL.h5"},
       .optional_operands = 1,
       .examples = {"mpirun -n 2 tutti bench latency m.h5",
+                   "tutti bench throughput m.h5 --requests 1000 --input-tokens 1000",
                    "tutti bench latency m.h5 --prompt-tokens 1024 --new-tokens 64 --json"}};
 }
 
@@ -93,6 +122,52 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
   session.on_root([&] {
     write_result(options.json ? latency_json(session.facts(), options, result).dump(2) + "\n"
                               : latency_text(session.facts(), options, result));
+  });
+  session.close();
+  return ExitCode::fine;
+}
+
+ThroughputOptions throughput_options(const ParsedOptions& parsed) {
+  constexpr std::int64_t kMostTokens = 1 << 20;
+  ThroughputOptions options;
+  options.session = session_options(parsed);
+  options.requests = static_cast<std::size_t>(parsed.integer("requests", 1, 1 << 24));
+  options.input_tokens = static_cast<int>(parsed.integer("input-tokens", 1, kMostTokens));
+  options.output_tokens = static_cast<int>(parsed.integer("output-tokens", 1, kMostTokens));
+  options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
+  options.seed = static_cast<std::uint64_t>(parsed.integer("seed", 0, 1LL << 62));
+  options.json = parsed.flag("json");
+  if (parsed.given("workload")) {
+    options.workload = parsed.text("workload");
+    if (parsed.given("input-tokens") || parsed.given("output-tokens") || parsed.flag("origin")) {
+      throw UsageError("--workload brings its lengths: give no others, and no --origin");
+    }
+    options.requests = parsed.given("requests") ? options.requests : std::size_t{1} << 24;
+  }
+  if (parsed.flag("origin")) {
+    if (parsed.given("requests") || parsed.given("output-tokens")) {
+      throw UsageError("--origin is 59 requests of 800 new tokens: give no others");
+    }
+    options.requests = 59;
+    options.output_tokens = 800;
+    options.sampling.temperature = 0.75;
+    options.sampling.presence_penalty = 1.15;
+  }
+  options.session.max_running = static_cast<int>(std::min<std::int64_t>(
+      parsed.integer("max-running", 1, 4096), static_cast<std::int64_t>(options.requests)));
+  return options;
+}
+
+ExitCode run_throughput(const MpiSession& mpi, const ParsedOptions& parsed) {
+  const ThroughputOptions options = throughput_options(parsed);
+  Session session(mpi, options.session);
+  if (session.root() && !options.session.messages.quiet) {
+    write_message("measuring: this takes a while\n");
+  }
+  const ThroughputResult result = measure_throughput(session, options);
+  session.on_root([&] {
+    write_result(options.json ? throughput_json(session.facts(), options, result).dump(2) + "\n"
+                              : throughput_text(session.facts(), options, result));
   });
   session.close();
   return ExitCode::fine;
@@ -147,6 +222,9 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   }
   if (kind == "latency") {
     return run_latency(mpi, parsed);
+  }
+  if (kind == "throughput") {
+    return run_throughput(mpi, parsed);
   }
   if (kind == "load") {
     return run_load(mpi, parsed);

@@ -72,6 +72,19 @@ std::string mixed_warning(const std::vector<RankGpus>& ranks, const std::vector<
                                 fmt::join(names, ", "));
 }
 
+// Where the host computes beside GPUs and nobody has asked for that.
+std::string unused_warning(const std::vector<RankGpus>& ranks) {
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    if (ranks[rank].machine_has_gpus) {
+      return fmt::format(
+          "the host computes, though {} has GPUs: rank {} may use none ({}); --device host says "
+          "that this is meant, --device cuda refuses it",
+          ranks[rank].host, rank, ranks[rank].why_none);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 DeviceChoice choose_devices(DeviceWish wish, const std::vector<RankGpus>& ranks) {
@@ -79,6 +92,7 @@ DeviceChoice choose_devices(DeviceWish wish, const std::vector<RankGpus>& ranks)
                                [](const RankGpus& rank) { return !rank.gpus.empty(); });
   DeviceChoice choice;
   if (wish == DeviceWish::host || (wish == DeviceWish::automatic && !any)) {
+    choice.warning = wish == DeviceWish::host ? "" : unused_warning(ranks);
     return choice;
   }
   if (!any) {
@@ -103,12 +117,13 @@ std::string to_text(const RankGpus& rank) {
   for (const GpuFacts& gpu : rank.gpus) {
     gpus.push_back({gpu.ordinal, gpu.name, gpu.uuid, gpu.bus_id, gpu.capability, gpu.total_bytes});
   }
-  return nlohmann::json{rank.host, rank.node, gpus, rank.why_none}.dump();
+  return nlohmann::json{rank.host, rank.node, gpus, rank.why_none, rank.machine_has_gpus}.dump();
 }
 
 RankGpus rank_gpus_from_text(std::string_view text) {
   const auto all = nlohmann::json::parse(text);
-  RankGpus rank{.host = all[0], .node = all[1], .gpus = {}, .why_none = all[3]};
+  RankGpus rank{
+      .host = all[0], .node = all[1], .gpus = {}, .why_none = all[3], .machine_has_gpus = all[4]};
   for (const auto& gpu : all[2]) {
     rank.gpus.push_back({.ordinal = gpu[0],
                          .name = gpu[1],

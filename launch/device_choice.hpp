@@ -17,7 +17,8 @@ struct RankGpus {
   std::string host;
   int node = 0;  // index of the node, equal for ranks that share one
   std::vector<GpuFacts> gpus;
-  std::string why_none;  // where there are none: the driver's or the loader's reason
+  std::string why_none;           // where there are none: the driver's or the loader's reason
+  bool machine_has_gpus = false;  // whether it may use them or not
 };
 
 struct DeviceChoice {

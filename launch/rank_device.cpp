@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "kernels/error.hpp"
 #include "launch/exit_code.hpp"
@@ -14,12 +15,19 @@
 namespace tutti {
 namespace {
 
+// Whether the machine has any, by its device files: they are there for who may not use them too.
+bool has_gpus() {
+  std::error_code none;
+  return std::filesystem::exists("/dev/nvidia0", none);
+}
+
 // Not collective. Where GPUs are not wanted, the library is not even looked for.
 RankGpus look_around(DeviceWish wish, const MpiSession& mpi, std::optional<CudaLibrary>& library) {
   RankGpus own{.host = mpi.host(),
                .node = mpi.node_of_rank()[static_cast<std::size_t>(mpi.rank())],
                .gpus = {},
-               .why_none = "--device host"};
+               .why_none = "--device host",
+               .machine_has_gpus = has_gpus()};
   if (wish == DeviceWish::host) {
     return own;
   }

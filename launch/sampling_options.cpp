@@ -1,10 +1,37 @@
 #include "launch/sampling_options.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <limits>
 
 #include "launch/escapes.hpp"
 
 namespace tutti {
+namespace {
+
+// "17:-2.5,90:-inf"
+void add_biases(const std::string& text, std::vector<LogitBias>& biases) {
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const char* const last = text.data() + end;
+    LogitBias bias;
+    const auto id = std::from_chars(text.data() + begin, last, bias.id);
+    bool sound = id.ec == std::errc() && bias.id >= 0 && id.ptr != last && *id.ptr == ':';
+    if (sound) {
+      const auto number = std::from_chars(id.ptr + 1, last, bias.bias);
+      sound = number.ec == std::errc() && number.ptr == last &&
+              bias.bias < std::numeric_limits<float>::infinity();
+    }
+    if (!sound) {
+      throw UsageError("--logit-bias wants ID:BIAS,... with a number or -inf as BIAS, found '" +
+                       text + "'");
+    }
+    biases.push_back(bias);
+    begin = end + 1;
+  }
+}
+
+}  // namespace
 
 std::vector<OptionSpec> sampling_option_specs() {
   return {
@@ -15,7 +42,7 @@ std::vector<OptionSpec> sampling_option_specs() {
        .fallback = "256"},
       {.name = "min-tokens",
        .value = "N",
-       .help = "Let no answer end before so many, but for --stop",
+       .help = "The model cannot end an answer before N tokens; --stop can",
        .fallback = "0"},
       {.name = "temperature",
        .value = "T",
@@ -35,13 +62,18 @@ std::vector<OptionSpec> sampling_option_specs() {
        .help = "Above 1: avoid tokens of prompt and answer",
        .fallback = "1"},
       {.name = "presence-penalty",
-       .value = "R",
-       .help = "Above 0: avoid tokens that stand in the answer",
+       .value = "P",
+       .help = "Taken from the logits of tokens that stand in the answer; below 0: added",
        .fallback = "0"},
       {.name = "frequency-penalty",
-       .value = "R",
-       .help = "The same, times how often they stand there",
+       .value = "P",
+       .help = "The same, for each time a token stands there",
        .fallback = "0"},
+      {.name = "logit-bias",
+       .value = "ID:BIAS,...",
+       .help = "Added to the logits of these token ids (-inf: never); again for more",
+       .fallback = {},
+       .repeatable = true},
       {.name = "seed",
        .value = "N",
        .help = "Of the draw: the same seed, the same answer",
@@ -69,6 +101,9 @@ SamplingOptions sampling_options(const ParsedOptions& parsed) {
   sampling.repetition_penalty = parsed.real("repetition-penalty", 0.01, 100);
   sampling.presence_penalty = parsed.real("presence-penalty", -100, 100);
   sampling.frequency_penalty = parsed.real("frequency-penalty", -100, 100);
+  for (const std::string& biases : parsed.texts("logit-bias")) {
+    add_biases(biases, sampling.logit_bias);
+  }
   sampling.seed = static_cast<std::uint64_t>(
       parsed.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
   sampling.ignore_eos = parsed.flag("ignore-eos");

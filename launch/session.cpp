@@ -20,6 +20,11 @@
 namespace tutti {
 namespace {
 
+// Of a GPU's memory, left to its driver whatever --gpu-memory-fraction says.
+constexpr std::uint64_t kDriverReserve = std::uint64_t{256} << 20;
+// More than contexts and libraries take before anything is loaded.
+constexpr std::uint64_t kOccupied = std::uint64_t{4} << 30;
+
 std::vector<RankCpus> cpus_of_node(ControlPlane& control, const MpiSession& mpi, int wanted) {
   std::vector<int> mine = allowed_cpus();
   mine.push_back(wanted);
@@ -112,9 +117,11 @@ ModelLimits Session::limits() const {
   if (on_gpu()) {
     limits.max_step_tokens = kDeviceStepTokens;
   }
-  if (options_.max_running) {
-    limits.max_logit_rows = *options_.max_running;
-    limits.max_step_tokens = std::max(limits.max_step_tokens, *options_.max_running);
+  const std::optional<int> running =
+      options_.max_running || !on_gpu() ? options_.max_running : options_.max_running_gpu;
+  if (running) {
+    limits.max_logit_rows = *running;
+    limits.max_step_tokens = std::max(limits.max_step_tokens, *running);
   }
   return limits;
 }
@@ -140,11 +147,26 @@ std::uint64_t Session::budget() const {
   const DeviceMemoryInfo memory = ranked_.device->memory();
   const auto share = static_cast<std::uint64_t>(options_.gpu_memory_fraction *
                                                 static_cast<double>(memory.total_bytes));
-  const std::uint64_t taken = memory.total_bytes - memory.free_bytes;
-  return share > taken ? share - taken : 0;
+  const std::uint64_t kept_free = std::max(kDriverReserve, memory.total_bytes - share);
+  return memory.free_bytes > kept_free ? memory.free_bytes - kept_free : 0;
 }
 
-void Session::load(std::int64_t kv_tokens, int sequences) {
+// What to say where a GPU was in use before the weights came.
+std::string Session::occupied_text() {
+  const DeviceMemoryInfo memory = ranked_.device->memory();
+  const std::vector<std::uint64_t> taken =
+      gather(control_, std::uint64_t{memory.total_bytes - memory.free_bytes});
+  const auto fullest = std::max_element(taken.begin(), taken.end());
+  if (*fullest < kOccupied) {
+    return "";
+  }
+  return fmt::format(
+      "; {:.1f} GiB of rank {}'s GPU are taken already: does another process hold them "
+      "(nvidia-smi)?",
+      static_cast<double>(*fullest) / 0x1p30, fullest - taken.begin());
+}
+
+void Session::load(std::int64_t kv_tokens, int sequences, KvSize size) {
   cache_.reset();  // an earlier load makes room
   model_.reset();
   const auto start = std::chrono::steady_clock::now();
@@ -152,17 +174,19 @@ void Session::load(std::int64_t kv_tokens, int sequences) {
   const std::int64_t wanted = layout.pages_for(kv_tokens) + sequences;  // one may be begun for each
   if (on_gpu()) {
     const std::uint64_t free = least_of(budget() + ranked_.device->workspace_bytes());
+    const std::string occupied = occupied_text();
     alike([&] {
       const MemoryCase asked = memory_case(wanted * layout.page_size);
       if (largest_need(asked, plan_->ranks()).total() > free) {
         throw CapacityError(shortfall_text(asked, plan_->ranks(), free, to_run_->identity().name,
-                                           ranked_.device->name()));
+                                           ranked_.device->name()) +
+                            occupied);
       }
     });
   }
   together(control_, mpi_.host(), [&] { load_weights(); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  const std::int64_t pages = choose_pages(wanted);
+  const std::int64_t pages = choose_pages(wanted, size);
   together(control_, mpi_.host(), [&] {
     cache_ =
         std::make_unique<KvCache>(*ranked_.device, model_->kv_layout(), static_cast<int>(pages));
@@ -175,14 +199,14 @@ std::uint64_t Session::least_of(std::uint64_t own) {
   return *std::min_element(all.begin(), all.end());
 }
 
-// As many as were wanted; on GPUs what is left, the same on every rank.
-std::int64_t Session::choose_pages(std::int64_t wanted) {
+// The same on every rank.
+std::int64_t Session::choose_pages(std::int64_t wanted, KvSize size) {
   const KvLayout layout = model_->kv_layout();
   const std::int64_t most = std::numeric_limits<int>::max() / layout.page_size;
   std::int64_t pages = wanted;
   if (on_gpu()) {
-    pages = static_cast<std::int64_t>(least_of(budget() / layout.page_bytes()));
-    pages = std::min(pages, most);
+    const auto room = static_cast<std::int64_t>(least_of(budget() / layout.page_bytes()));
+    pages = std::min(size == KvSize::asked ? std::min(room, wanted) : room, most);
   }
   alike([&] {
     if (pages < wanted || pages > most) {

@@ -31,6 +31,7 @@ struct SessionOptions {
   int threads = 0;                      // 0: choose
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
   std::optional<int> max_running;       // sequences in one step
+  std::optional<int> max_running_gpu;   // the same on GPUs, where max_running says nothing
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
   MessageOptions messages;
@@ -40,6 +41,9 @@ struct SessionOptions {
 OptionGroup session_option_group();
 SessionOptions session_options(const ParsedOptions& parsed);
 DeviceWish device_wish(const ParsedOptions& parsed);  // --device of that group
+
+// What a KV cache on a GPU takes: what --gpu-memory-fraction leaves, or what was asked for.
+enum class KvSize : std::uint8_t { all_that_is_left, asked };
 
 // What one rank holds, in bytes; weights as read, KV and workspace as allocated.
 struct RankFacts {
@@ -77,10 +81,10 @@ class Session {
   // Does `work`, which must not communicate, on the root; all learn of its failure.
   void on_root(const std::function<void()>& work);
 
-  // Loads the weights and allocates pages for `kv_tokens` tokens in at most `sequences` sequences;
-  // on GPUs all that --gpu-memory-fraction leaves. Says on the root's standard error what was
+  // Loads the weights and allocates pages for `kv_tokens` tokens in at most `sequences` sequences,
+  // on GPUs more (see `size`). Says on the root's standard error what was
   // loaded unless quiet. Errors: AgreedFailure with exit code 4 where it does not fit.
-  void load(std::int64_t kv_tokens, int sequences);
+  void load(std::int64_t kv_tokens, int sequences, KvSize size = KvSize::all_that_is_left);
 
   Model& model() { return *model_; }
   KvCache& cache() { return *cache_; }
@@ -103,9 +107,10 @@ class Session {
   ModelLimits limits() const;
   MemoryCase memory_case(std::int64_t kv_tokens) const;
   std::uint64_t budget() const;
+  std::string occupied_text();
   std::uint64_t least_of(std::uint64_t own);
   void load_weights();
-  std::int64_t choose_pages(std::int64_t wanted);
+  std::int64_t choose_pages(std::int64_t wanted, KvSize size);
   void tell(double seconds);
 
   const MpiSession& mpi_;

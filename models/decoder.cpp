@@ -9,6 +9,7 @@
 #include "kernels/error.hpp"
 #include "kernels/rmsnorm.hpp"
 #include "kernels/sample_rows.hpp"
+#include "kernels/sample_slots.hpp"
 #include "models/decoder_weights.hpp"
 
 namespace tutti {
@@ -82,6 +83,10 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
             group) {
+  if (samples()) {
+    slot_inputs_.emplace(device, limits_.max_logit_rows,
+                         std::min(spec.vocabulary, limits_.max_context));
+  }
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
     layers_.push_back(load_layer(loader, i));
   }
@@ -117,7 +122,8 @@ std::size_t Decoder::weight_bytes() const {
 }
 
 std::size_t Decoder::workspace_bytes() const {
-  return workspace_.bytes() + inputs_.bytes() + device_.workspace_bytes();
+  const std::size_t slot_inputs = slot_inputs_ ? slot_inputs_->bytes() : 0;
+  return workspace_.bytes() + inputs_.bytes() + slot_inputs + device_.workspace_bytes();
 }
 
 StepOutput Decoder::forward(const StepPlan& plan, KvCache& cache) {
@@ -126,7 +132,7 @@ StepOutput Decoder::forward(const StepPlan& plan, KvCache& cache) {
         "a step of {} tokens and {} rows of logits was planned, this model was built for {} and {}",
         plan.tokens(), plan.wanted(), limits_.max_step_tokens, limits_.max_logit_rows));
   }
-  mark_seen(plan);
+  enter_slots(plan);
   if (!may_replay(plan, cache)) {
     compute(inputs_.upload(plan, StepExtents::of(plan)), cache, plan.wanted());
     return output(plan.wanted());
@@ -167,16 +173,16 @@ bool Decoder::may_replay(const StepPlan& plan, const KvCache& cache) {
   return true;
 }
 
-void Decoder::mark_seen(const StepPlan& plan) {
-  const std::int64_t words = workspace_.seen.view().row_elements();
-  for (std::size_t i = 0; i < plan.seen_slots.size(); ++i) {
-    const std::int32_t* from = plan.seen_words.data() + static_cast<std::int64_t>(i) * words;
-    device_.copy_in(workspace_.seen.view().row<std::int32_t>(plan.seen_slots[i]), from,
-                    static_cast<std::size_t>(words) * sizeof(std::int32_t));
+void Decoder::enter_slots(const StepPlan& plan) {
+  if (!samples()) {
+    return;
   }
-  if (!plan.seen_slots.empty()) {
-    device_.synchronize();  // the plan may go
-  }
+  slot_inputs_->upload(plan, [this](const TensorView& entries, const TensorView& pairs) {
+    sample_slots(device_.exec(), {.entries = entries,
+                                  .pairs = pairs,
+                                  .tallies = workspace_.tallies.view(),
+                                  .biases = workspace_.biases.view()});
+  });
 }
 
 StepOutput Decoder::output(std::int64_t wanted) const {
@@ -212,7 +218,8 @@ void Decoder::compute(const StepTensors& plan, KvCache& cache, std::int64_t want
   if (samples()) {
     sample_rows(exec, {.logits = logits,
                        .rules = step.rules,
-                       .seen = workspace_.seen.view(),
+                       .tallies = workspace_.tallies.view(),
+                       .biases = workspace_.biases.view(),
                        .ids = workspace_.ids.view().row_slice({0, wanted}),
                        .last = step.last});
   }

@@ -3,11 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "models/decoder_spec.hpp"
 #include "models/decoder_workspace.hpp"
 #include "models/registry.hpp"
+#include "runtime/engine/slot_inputs.hpp"
 #include "runtime/engine/step_inputs.hpp"
 #include "runtime/layers/attention.hpp"
 #include "runtime/layers/mlp.hpp"
@@ -49,7 +51,7 @@ class Decoder final : public Model {
   bool may_replay(const StepPlan& plan, const KvCache& cache);
   void compute(const StepTensors& step, KvCache& cache, std::int64_t wanted);
   void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache);
-  void mark_seen(const StepPlan& plan);
+  void enter_slots(const StepPlan& plan);
   StepOutput output(std::int64_t wanted) const;
 
   DecoderSpec spec_;
@@ -61,8 +63,9 @@ class Decoder final : public Model {
   DecoderWorkspace
       workspace_;  // first, since taking it is collective: what fails later fails alone
   StepInputs inputs_;
-  Tensor kv_of_q_;   // [q_heads of this rank] i32
-  Tensor inv_freq_;  // [head_dim / 2] f32
+  std::optional<SlotInputs> slot_inputs_;  // where the model samples
+  Tensor kv_of_q_;                         // [q_heads of this rank] i32
+  Tensor inv_freq_;                        // [head_dim / 2] f32
   Tensor embedding_table_;
   Tensor head_table_;  // empty where tied
   Tensor final_norm_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/gemm.hpp"
+#include "kernels/sample_penalty.hpp"
 
 namespace tutti {
 namespace {
@@ -53,8 +54,9 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
   scratch = make(DType::f32, 1, scratch_floats(device, spec, share));
   ids = Tensor(device, DType::i32, {slots}, kName);
   last_ids = Tensor(device, DType::i32, {slots}, kName);
-  seen = make(DType::i32, slots, (spec.vocabulary + 31) / 32);
-  for (const Tensor* tensor : {&last_ids, &seen}) {
+  tallies = make(DType::i32, slots, tally_words(spec.vocabulary));
+  biases = Tensor(device, DType::i32, {slots, kSampleMostBiases, 2}, kName);
+  for (const Tensor* tensor : {&last_ids, &tallies, &biases}) {
     if (tensor->bytes() > 0) {
       device.fill_zero(tensor->view().data, tensor->bytes());
     }
@@ -70,7 +72,7 @@ std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& 
       tokens * (spec.hidden + heads * spec.head_dim + 3 * share.ffn.size()) + wanted * spec.hidden;
   const std::int64_t words = tokens * spec.hidden +
                              wanted * (share.vocabulary.size() + spec.vocabulary) +
-                             wanted * (2 + (spec.vocabulary + 31) / 32);
+                             wanted * (2 + tally_words(spec.vocabulary) + 2 * kSampleMostBiases);
   return static_cast<std::uint64_t>(activations) * size_of(dtype) +
          static_cast<std::uint64_t>(words) * 4;
 }
@@ -78,7 +80,7 @@ std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& 
 std::size_t DecoderWorkspace::bytes() const {
   std::size_t sum = 0;
   for (const Tensor* tensor : {&residual, &x, &qkv, &mix, &gate_up, &gated, &last, &local_logits,
-                               &logits, &scratch, &ids, &last_ids, &seen}) {
+                               &logits, &scratch, &ids, &last_ids, &tallies, &biases}) {
     sum += tensor->bytes();
   }
   return sum;

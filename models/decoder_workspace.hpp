@@ -30,7 +30,8 @@ struct DecoderWorkspace {
   // Where the model samples; else without rows.
   Tensor ids;       // [wanted] i32: sampled
   Tensor last_ids;  // [sequence slots] i32: SampleRowsArgs::last
-  Tensor seen;      // [sequence slots, words of the vocabulary] i32
+  Tensor tallies;   // [sequence slots, tally_words(vocabulary)] i32
+  Tensor biases;    // [sequence slots, kSampleMostBiases, 2] i32
 };
 
 // DecoderWorkspace::bytes() on a device, for a plan of its memory.

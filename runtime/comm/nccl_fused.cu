@@ -180,13 +180,13 @@ struct NcclFused::State {
   std::size_t sum_bytes = 0;
 };
 
-NcclFused::NcclFused(NcclHandle& handle, int rank, int ranks, int capability, const int* stop,
+NcclFused::NcclFused(NcclHandle& handle, int rank, int ranks, const int* stop,
                      const NcclOptions& options)
     : state_(std::make_unique<State>()) {
   State& state = *state_;
   const std::size_t block_bytes = std::size_t{kMaxThreads} * kPacketBytes;
   const std::size_t row_bytes = std::min(options.fused_row_bytes, block_bytes * kMaxItems);
-  state.context.capability = capability;
+  state.context.capability = compiled_capability(nothing_kernel);
   state.tokens = std::max(options.fused_tokens, 0);
   state.sum_bytes = std::min(options.small_sum_bytes, 16 * block_bytes);
   state.blocks =

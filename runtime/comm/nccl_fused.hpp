@@ -12,8 +12,7 @@ class NcclFused {
  public:
   // Collective. `stop` is host memory that the device reads: not 0 ends all waiting in kernels,
   // with wrong sums. Errors: CommError where NCCL has no device interface for this group.
-  NcclFused(NcclHandle& handle, int rank, int ranks, int capability, const int* stop,
-            const NcclOptions& options);
+  NcclFused(NcclHandle& handle, int rank, int ranks, const int* stop, const NcclOptions& options);
   ~NcclFused();  // keeps what close() was not called for
   NcclFused(const NcclFused&) = delete;
   NcclFused& operator=(const NcclFused&) = delete;

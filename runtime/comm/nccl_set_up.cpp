@@ -24,14 +24,28 @@ std::shared_ptr<int> make_stop_word() {
   return {static_cast<int*>(word), [](int* p) { cudaFreeHost(p); }};
 }
 
-int capability_of_current_gpu() {
+int current_gpu() {
   int gpu = 0;
-  int major = 0;
-  int minor = 0;
   TUTTI_CUDA(cudaGetDevice(&gpu));
-  TUTTI_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu));
-  TUTTI_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu));
-  return 10 * major + minor;
+  return gpu;
+}
+
+cudaStream_t stream_of(const Device& device) {
+  return static_cast<cudaStream_t>(device.exec().stream);
+}
+
+// Own kernels that are told to stop do so within milliseconds each. They read memory of the group,
+// which its end takes away. NCCL's kernels end only with the group: no long wait.
+void stop_own_kernels(int& stop, int gpu, cudaStream_t stream) {
+  constexpr std::chrono::seconds kPatience{1};
+  stop = 1;
+  const auto begin = steady_clock::now();
+  if (cudaSetDevice(gpu) != cudaSuccess) {
+    return;
+  }
+  while (cudaStreamQuery(stream) == cudaErrorNotReady && steady_clock::now() - begin < kPatience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 // NCCL's device structures are those of one version: what was built against another one than is
@@ -63,6 +77,7 @@ NcclCommunicator::NcclCommunicator(Device& device, ControlPlane& control,
   const std::string versions = version_trouble(where());
   join();
   std::string why_plain;
+  std::string details;
   if (!options.one_node) {
     why_plain = "the group spans nodes";
   } else if (!options.symmetric) {
@@ -70,15 +85,17 @@ NcclCommunicator::NcclCommunicator(Device& device, ControlPlane& control,
   } else if (!versions.empty()) {
     why_plain = versions;
   } else {
-    why_plain = set_up_fast_paths();
-    if (!why_plain.empty()) {
+    details = set_up_fast_paths();
+    if (!details.empty()) {
+      why_plain = "these GPUs share no memory";
       leave();  // a call that failed may have left the communicator unusable: join anew
       join();
     }
   }
   symmetric_ = why_plain.empty();
   if (!symmetric_ && options.warn && options.symmetric) {
-    options.warn(fmt::format("{}: plain NCCL: {}", where(), why_plain));
+    options.warn(fmt::format("sums go by plain NCCL, which takes longer: {}{}", why_plain,
+                             details.empty() ? "" : fmt::format(" ({})", details)));
   }
   name_ = symmetric_         ? fmt::format("nccl symmetric{}", options.fused ? ", own kernels" : "")
           : why_plain.size() ? fmt::format("nccl plain ({})", why_plain)
@@ -125,7 +142,7 @@ void NcclCommunicator::join() {
 std::string NcclCommunicator::set_up_fast_paths() {
   std::string trouble;
   try {
-    fused_.emplace(*handle_, rank(), size(), capability_of_current_gpu(), stop_.get(), options_);
+    fused_.emplace(*handle_, rank(), size(), stop_.get(), options_);
   } catch (const Error& error) {
     trouble = error.what();
   }
@@ -204,7 +221,7 @@ DeviceMemory NcclCommunicator::allocate_shared(Device& device, std::size_t bytes
 }
 
 void NcclCommunicator::wait_until_idle(const char* stage) {
-  const auto stream = static_cast<cudaStream_t>(device_.exec().stream);
+  const cudaStream_t stream = stream_of(device_);
   const auto begin = steady_clock::now();
   for (;;) {
     const cudaError_t result = cudaStreamQuery(stream);
@@ -215,11 +232,11 @@ void NcclCommunicator::wait_until_idle(const char* stage) {
       check_cuda(result, stage);
     }
     if (const std::string error = handle_->async_error(); !error.empty()) {
-      *stop_ = 1;
+      stop_own_kernels(*stop_, current_gpu(), stream);
       throw CommError(fmt::format("{}: {}: {}", where(), stage, error));
     }
     if (steady_clock::now() - begin > options_.join_deadline) {
-      *stop_ = 1;
+      stop_own_kernels(*stop_, current_gpu(), stream);
       throw CommError(fmt::format("{}: {} did not end within {:.1f} s", where(), stage,
                                   std::chrono::duration<double>(options_.join_deadline).count()));
     }
@@ -276,8 +293,8 @@ void NcclCommunicator::start_watchdog() {
                                                sequence_.load());
                           },
                       .abort =
-                          [handle, stop] {
-                            *stop = 1;
+                          [handle, stop, gpu = current_gpu(), stream = stream_of(device_)] {
+                            stop_own_kernels(*stop, gpu, stream);
                             handle->abort();
                           },
                       .report =

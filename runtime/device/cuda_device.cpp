@@ -9,6 +9,7 @@
 #include "kernels/cuda_context.cuh"
 #include "kernels/cuda_ops.hpp"
 #include "kernels/error.hpp"
+#include "runtime/device/cuda_staging.hpp"
 
 namespace tutti {
 namespace {
@@ -178,16 +179,14 @@ DeviceMemory CudaDevice::allocate_staging(std::size_t bytes, std::string_view wh
   if (bytes == 0) {
     return {};
   }
-  void* memory = nullptr;
   try {
-    TUTTI_CUDA(cudaHostAlloc(&memory, bytes, cudaHostAllocDefault));
+    return allocate_pinned(bytes);
   } catch (const CapacityError& error) {
     throw CapacityError(
         fmt::format("out of memory: {} needs {} bytes ({:.1f} GiB) of the host {}, pinned for "
                     "copies (ulimit -l?): {}",
                     what, bytes, gib(bytes), host_name(), error.what()));
   }
-  return {memory, bytes, [](void* data, std::size_t) noexcept { cudaFreeHost(data); }};
 }
 
 void CudaDevice::copy_in(void* device, const void* host, std::size_t bytes) {

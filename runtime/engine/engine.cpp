@@ -63,7 +63,8 @@ Engine::Engine(ControlPlane& control, Model& model, KvCache& cache, const Tokeni
 
 Engine::~Engine() = default;
 
-void Engine::submit(const Request& request) {
+void Engine::submit(const Request& asked) {
+  const Request request = checked_request(asked, tokenizer_.special().eos, model_.vocabulary());
   check_prompt(request, model_);
   const auto prompt = static_cast<int>(request.prompt.size());
   const auto room = static_cast<int>(model_.context_length()) - prompt;

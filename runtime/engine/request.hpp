@@ -11,20 +11,22 @@
 
 namespace tutti {
 
-// Added to the logit of an id before everything else.
+// Added to the logit of an id before everything else (OpenAI's logit_bias).
 struct LogitBias {
   TokenId id = 0;
   float bias = 0;  // -infinity bans the id
   friend bool operator==(const LogitBias&, const LogitBias&) = default;
 };
 
+// Applied in this order: logit_bias, repetition penalty, presence and frequency penalty, bans by
+// min_tokens, temperature, top-k, top-p, min-p, draw.
 struct SamplingOptions {
   double temperature = 0;  // 0: greedy
   int top_k = 0;           // 0: all
   double top_p = 1;
   double min_p = 0;
   double repetition_penalty = 1;  // Keskar et al. 2019, eq. 4.1, over prompt and answer
-  double presence_penalty = 0;    // taken from the logits of ids that stand in the answer
+  double presence_penalty = 0;    // OpenAI's: taken from the logits of ids that stand in the answer
   double frequency_penalty = 0;   // the same, times how often the id stands there
   std::vector<LogitBias> logit_bias;
   std::uint64_t seed = 0;
@@ -41,6 +43,7 @@ struct Request {
   std::uint64_t stream = 0;  // of random draws: equal seeds, streams and prompts, equal answers
   std::vector<TokenId> prompt;
   SamplingOptions options;
+  std::vector<TokenId> ends;  // which ids min_tokens bans; the engine fills it in (checked_request)
 };
 
 enum class FinishReason : std::uint8_t { stop, length, cancelled };

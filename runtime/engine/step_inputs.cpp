@@ -1,7 +1,9 @@
 #include "runtime/engine/step_inputs.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <vector>
 
 #include "kernels/sample_rows.hpp"
 
@@ -92,22 +94,13 @@ std::int64_t StepExtents::words(bool samples) const {
 }
 
 StepInputs::StepInputs(Device& device, const StepExtents& most, bool samples)
-    : device_(device), samples_(samples) {
-  const auto bytes = static_cast<std::size_t>(most.words(samples)) * sizeof(std::int32_t);
-  memory_ = device.allocate(bytes, "the plan of a step");
-  for (Staging& staging : staging_) {
-    staging.memory = device.allocate_staging(bytes, "the plan of a step");
-    staging.copied = device.make_event();
-  }
-}
+    : place_(device.place()),
+      samples_(samples),
+      memory_(device, static_cast<std::size_t>(most.words(samples)) * sizeof(std::int32_t),
+              "the plan of a step") {}
 
 StepTensors StepInputs::upload(const StepPlan& plan, const StepExtents& extents) {
-  Staging& staging = staging_[turn_++ % staging_.size()];
-  if (staging.in_flight) {
-    staging.copied->wait();
-  }
-  Packer pack(reinterpret_cast<std::int32_t*>(staging.memory.data()), memory_.data(),
-              device_.place());
+  Packer pack(reinterpret_cast<std::int32_t*>(memory_.next()), memory_.data(), place_);
   const auto [tokens, sequences, wanted, max_blocks] = extents;
   StepTensors step;
   step.ids = pack.add(plan.token_ids, {tokens}, 0);
@@ -123,10 +116,7 @@ StepTensors StepInputs::upload(const StepPlan& plan, const StepExtents& extents)
   }
   step.most_queries = plan.most_queries();
   step.most_context = plan.most_context();
-  device_.copy_in(memory_.data(), staging.memory.data(),
-                  static_cast<std::size_t>(pack.words()) * sizeof(std::int32_t));
-  staging.copied->record();
-  staging.in_flight = true;
+  memory_.send(static_cast<std::size_t>(pack.words()) * sizeof(std::int32_t));
   return step;
 }
 

@@ -1,13 +1,9 @@
-// A step's plan on its way to the device: one packed copy for each step, from staging memory that
-// is not written again before the device has read it.
+// A step's plan on its way to the device: one packed copy for each step.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
-#include "runtime/device/device.hpp"
+#include "runtime/engine/staged_memory.hpp"
 #include "runtime/engine/step_plan.hpp"
 #include "runtime/layers/step_tensors.hpp"
 
@@ -38,17 +34,9 @@ class StepInputs {
   std::size_t bytes() const { return memory_.bytes(); }
 
  private:
-  struct Staging {
-    DeviceMemory memory;
-    std::unique_ptr<DeviceEvent> copied;
-    bool in_flight = false;
-  };
-
-  Device& device_;
+  Place place_;
   bool samples_;
-  DeviceMemory memory_;
-  std::array<Staging, 2> staging_;
-  std::size_t turn_ = 0;
+  StagedMemory memory_;
 };
 
 }  // namespace tutti

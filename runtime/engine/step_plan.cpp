@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/error.hpp"
+#include "kernels/sample_slots.hpp"
 
 namespace tutti {
 namespace {
@@ -14,7 +15,21 @@ template <typename Plan>
 auto arrays_of(Plan& plan) {
   return std::array{&plan.token_ids,   &plan.positions,      &plan.sources,     &plan.slots,
                     &plan.query_begin, &plan.context_length, &plan.block_table, &plan.logit_rows,
-                    &plan.rules,       &plan.seen_slots,     &plan.seen_words};
+                    &plan.rules,       &plan.slot_entries,   &plan.slot_pairs};
+}
+
+// Whether every entry's pairs are there.
+bool entries_are_sound(const StepPlan& plan) {
+  constexpr auto kWords = static_cast<std::size_t>(kSampleSlotWords);
+  bool sound = plan.slot_entries.size() % kWords == 0 && plan.slot_pairs.size() % 2 == 0;
+  for (std::size_t at = 0; at < plan.slot_entries.size() && sound; at += kWords) {
+    SampleSlotEntry entry;
+    std::memcpy(static_cast<void*>(&entry), &plan.slot_entries[at], sizeof entry);
+    const std::int64_t end = std::int64_t{entry.first} + std::max(entry.tallies, 0) + entry.biases;
+    sound = entry.slot >= 0 && entry.first >= 0 && entry.biases >= 0 &&
+            entry.biases <= kSampleMostBiases && 2 * end <= std::ssize(plan.slot_pairs);
+  }
+  return sound;
 }
 
 }  // namespace
@@ -71,6 +86,9 @@ StepPlan StepPlan::from_bytes(std::span<const std::byte> bytes) {
     const auto to = from + words[1 + i];
     arrays[i]->assign(from, to);
     from = to;
+  }
+  if (!entries_are_sound(plan)) {
+    throw CommError("a step plan arrived whose slot entries name pairs that are not there");
   }
   return plan;
 }

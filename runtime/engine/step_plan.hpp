@@ -20,9 +20,10 @@ struct StepPlan {
   std::vector<std::int32_t> logit_rows;      // [wanted]: tokens whose logits are wanted
   // Where the model samples (Model::samples): one SampleRowRule for each row of logits, as words.
   std::vector<std::int32_t> rules;  // [wanted * kSampleRuleWords], or empty
-  // Sequence slots that begin with these ids seen (SampleRowsArgs::seen).
-  std::vector<std::int32_t> seen_slots;  // [fresh]
-  std::vector<std::int32_t> seen_words;  // [fresh * words of the vocabulary]
+  // What sequences bring along that enter their slots with this step: a SampleSlotEntry each, as
+  // words, and its pairs (SampleSlotsArgs). Only those whose rules want tallies or biases.
+  std::vector<std::int32_t> slot_entries;  // [entries * kSampleSlotWords]
+  std::vector<std::int32_t> slot_pairs;    // [pairs * 2]
   std::int32_t max_blocks = 0;
 
   int tokens() const { return static_cast<int>(token_ids.size()); }
@@ -34,7 +35,7 @@ struct StepPlan {
   bool stop() const { return token_ids.empty(); }
 
   std::vector<std::byte> to_bytes() const;
-  // Errors: CommError where the bytes are not a plan.
+  // Errors: CommError where the bytes are not a plan, or its entries name pairs that are not there.
   static StepPlan from_bytes(std::span<const std::byte> bytes);
 
   friend bool operator==(const StepPlan&, const StepPlan&) = default;

@@ -2,21 +2,56 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <bit>
 #include <cstring>
+#include <limits>
+#include <span>
 
 #include "kernels/error.hpp"
 #include "kernels/sample_rows.hpp"
+#include "kernels/sample_slots.hpp"
 
 namespace tutti {
 namespace {
 
-std::vector<std::int32_t> seen_words(const std::vector<TokenId>& ids, std::int64_t vocabulary) {
-  std::vector<std::uint32_t> words(static_cast<std::size_t>((vocabulary + 31) / 32));
-  for (const TokenId id : ids) {
-    words[static_cast<std::size_t>(id) / 32] |= std::uint32_t{1} << (id % 32);
+void append_words(std::vector<std::int32_t>& to, const void* from, std::size_t bytes) {
+  const std::size_t size = to.size();
+  to.resize(size + bytes / sizeof(std::int32_t));
+  std::memcpy(to.data() + size, from, bytes);
+}
+
+// What min_tokens bans at first.
+std::span<const TokenId> bans_of(const Request& request) {
+  return request.options.min_tokens > 0 ? std::span(request.ends) : std::span<const TokenId>();
+}
+
+// (id, tally), (id, bias), then (id, -infinity) of the bans, which are biases that a rule may leave
+// out.
+void bring_along(const Sequence& sequence, StepPlan& plan) {
+  const Request& request = sequence.request;
+  const auto add = [&plan](TokenId id, std::int32_t word) {
+    plan.slot_pairs.insert(plan.slot_pairs.end(), {id, word});
+  };
+  SampleSlotEntry entry{.slot = sequence.slot,
+                        .first = static_cast<std::int32_t>(plan.slot_pairs.size() / 2)};
+  if (penalises(request.options)) {
+    const auto tallies = tallies_of(sequence.tokens, request.prompt.size());
+    for (const auto& [id, tally] : tallies) {
+      add(id, tally);
+    }
+    entry.tallies = static_cast<std::int32_t>(tallies.size());
   }
-  return {words.begin(), words.end()};
+  for (const LogitBias& bias : request.options.logit_bias) {
+    add(bias.id, std::bit_cast<std::int32_t>(bias.bias));
+  }
+  for (const TokenId id : bans_of(request)) {
+    add(id, std::bit_cast<std::int32_t>(-std::numeric_limits<float>::infinity()));
+  }
+  entry.biases =
+      static_cast<std::int32_t>(request.options.logit_bias.size() + bans_of(request).size());
+  if (entry.tallies >= 0 || entry.biases > 0) {
+    append_words(plan.slot_entries, &entry, sizeof entry);
+  }
 }
 
 }  // namespace
@@ -37,7 +72,9 @@ StepSampler::StepSampler(Model& model) : model_(model) {
 }
 
 bool StepSampler::draws_here(const Sequence& sequence) const {
-  return !model_.samples() || sequence.request.options.logprobs.has_value();
+  const Request& request = sequence.request;
+  return !model_.samples() || request.options.logprobs.has_value() ||
+         std::ssize(request.options.logit_bias) + std::ssize(bans_of(request)) > kSampleMostBiases;
 }
 
 void StepSampler::admit(Sequence& sequence, StepPlan& plan) {
@@ -46,16 +83,15 @@ void StepSampler::admit(Sequence& sequence, StepPlan& plan) {
   }
   sequence.slot = free_slots_.back();
   free_slots_.pop_back();
-  if (!draws_here(sequence) && sequence.request.options.repetition_penalty != 1) {
-    const std::vector<std::int32_t> words = seen_words(sequence.tokens, model_.vocabulary());
-    plan.seen_slots.push_back(sequence.slot);
-    plan.seen_words.insert(plan.seen_words.end(), words.begin(), words.end());
+  if (!draws_here(sequence)) {
+    bring_along(sequence, plan);
   }
 }
 
-void StepSampler::release(const Sequence& sequence) {
+void StepSampler::release(Sequence& sequence) {
   if (sequence.slot >= 0) {
     free_slots_.push_back(sequence.slot);
+    sequence.slot = -1;
   }
 }
 
@@ -68,6 +104,8 @@ void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
     return;
   }
   const SamplingOptions& options = sequence.request.options;
+  const bool banned = sequence.new_tokens() < options.min_tokens;
+  const std::size_t bans = banned ? bans_of(sequence.request).size() : 0;
   const SampleRowRule rule{.seed = options.seed,
                            .request = sequence.request.stream,
                            .position = sequence.tokens.size(),
@@ -75,11 +113,13 @@ void StepSampler::add_rule(const Sequence& sequence, StepPlan& plan) const {
                            .top_p = static_cast<float>(options.top_p),
                            .min_p = static_cast<float>(options.min_p),
                            .repetition_penalty = static_cast<float>(options.repetition_penalty),
+                           .presence_penalty = static_cast<float>(options.presence_penalty),
+                           .frequency_penalty = static_cast<float>(options.frequency_penalty),
                            .top_k = options.top_k,
-                           .slot = draws_here(sequence) ? -1 : sequence.slot};
-  std::array<std::int32_t, kSampleRuleWords> words;
-  std::memcpy(words.data(), &rule, sizeof rule);
-  plan.rules.insert(plan.rules.end(), words.begin(), words.end());
+                           .slot = draws_here(sequence) ? -1 : sequence.slot,
+                           .biases = static_cast<std::int32_t>(options.logit_bias.size()),
+                           .bans = static_cast<std::int32_t>(bans)};
+  append_words(plan.rules, &rule, sizeof rule);
 }
 
 StepTicket StepSampler::fetch(const StepOutput& output) {
@@ -108,9 +148,8 @@ std::vector<SampledToken> StepSampler::draw(const StepTicket& ticket,
     std::memcpy(&tokens[i].id, fetch.ids.data() + sizeof(TokenId) * i, sizeof(TokenId));
     if (tokens[i].id < 0) {
       throw Error(
-          fmt::format("request {}, token {} of the answer: a logit is NaN or infinite; the model's "
-                      "weights or a "
-                      "device are broken",
+          fmt::format("request {}, token {} of the answer: a logit is NaN or infinite, the model's "
+                      "weights or a device are broken",
                       rows[i]->request.id, rows[i]->heard));
     }
   }

@@ -20,15 +20,19 @@ struct StepTicket {
 };
 
 // Rank 0's side. A request that wants logprobs is drawn here even where the model samples: its
-// logits must come to the host anyhow.
+// logits must come to the host anyhow. So is one with more biases and ends than a slot of the
+// device holds (kSampleMostBiases).
 class StepSampler {
  public:
   explicit StepSampler(Model& model);
 
-  // Gives a sequence that enters the plan its slot, and the device what it has seen.
+  // Gives a sequence that enters the plan its slot, and the device what its rules want there: ids
+  // seen in prompt and answer so far, biases, bans. One that was released may come back; all of its
+  // tokens are known then. Does nothing for one that has a slot.
   void admit(Sequence& sequence, StepPlan& plan);
-  void release(const Sequence& sequence);
-  // Where the plan's token at `position` comes from: a slot, or -1 for the id in the plan.
+  void release(Sequence& sequence);
+  // Where the plan's token at `position` comes from: the slot of a token that is still on the
+  // device (kUnheard), or -1 for the id in the plan.
   std::int32_t source_of(const Sequence& sequence, int position) const;
   // The rule of the plan's next row of logits, where the model samples.
   void add_rule(const Sequence& sequence, StepPlan& plan) const;

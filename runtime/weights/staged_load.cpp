@@ -20,6 +20,10 @@ namespace {
 
 // Copies that may be under way: enough that the link never waits for the host to enqueue.
 constexpr std::size_t kInFlight = 4;
+// More threads than this only want more staging memory: eight fill a bus of 50 GB/s.
+constexpr std::size_t kMostReaders = 16;
+// Blocks that are transposed together: between copies and kernels the stream pauses.
+constexpr std::size_t kTogether = 8;
 constexpr std::size_t kAlignment = 4096;  // of a block in staging memory
 
 using Layout = WeightSlice::Layout;
@@ -102,13 +106,17 @@ class Rounds {
   bool closed_ = false;
 };
 
+std::size_t readers_of(const FileReading& from) {
+  return std::clamp<std::size_t>(static_cast<std::size_t>(std::max(from.options.threads, 1)), 1,
+                                 kMostReaders);
+}
+
 // The threads that fill slots, each with the next block. Joined at the end, however it comes.
 class Readers {
  public:
   Readers(const FileReading& from, const std::vector<SliceBlock>& blocks, Rounds& rounds)
       : from_(from), blocks_(blocks), rounds_(rounds) {
-    const auto wanted =
-        std::min(blocks.size(), static_cast<std::size_t>(std::max(from.options.threads, 1)));
+    const std::size_t wanted = std::min(blocks.size(), readers_of(from));
     try {
       for (std::size_t i = 0; i < wanted; ++i) {
         threads_.emplace_back([this] { read(); });
@@ -153,7 +161,7 @@ class Readers {
   std::vector<std::thread> threads_;
 };
 
-// Largest block, of all or of those that are transposed.
+// Bytes of the largest block, of all or of those that are transposed, rounded up.
 std::size_t largest(const FileReading& from, const std::vector<SliceBlock>& blocks,
                     bool transposed_only) {
   std::size_t bytes = 0;
@@ -162,8 +170,41 @@ std::size_t largest(const FileReading& from, const std::vector<SliceBlock>& bloc
       bytes = std::max(bytes, from.file.bytes(block.block));
     }
   }
-  return bytes;
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
+
+// Blocks whose rows are to become columns, gathered on the device and turned together. The stream
+// keeps their copies and transpositions in turn.
+class Transposer {
+ public:
+  Transposer(Device& device, std::size_t block_bytes)
+      : device_(device),
+        block_bytes_(block_bytes),
+        stored_(device.allocate(kTogether * block_bytes, "blocks to be transposed")) {}
+
+  // Rows of `from` that become columns of `to`.
+  void add(std::span<const std::byte> from, const TensorView& to) {
+    std::byte* const stored = stored_.data() + waiting_.size() * block_bytes_;
+    device_.copy_in(stored, from.data(), from.size());
+    waiting_.push_back(
+        {.x = TensorView(stored, to.dtype, device_.place(), {to.shape[1], to.shape[0]}), .y = to});
+    if (waiting_.size() == kTogether) {
+      flush();
+    }
+  }
+  void flush() {
+    for (const TransposeArgs& args : waiting_) {
+      transpose(device_.exec(), args);
+    }
+    waiting_.clear();
+  }
+
+ private:
+  Device& device_;
+  std::size_t block_bytes_;
+  DeviceMemory stored_;
+  std::vector<TransposeArgs> waiting_;
+};
 
 class StagedLoad {
  public:
@@ -171,11 +212,9 @@ class StagedLoad {
       : device_(device),
         from_(from),
         blocks_(blocks_of(from, slices)),
-        stored_(device.allocate(largest(from, blocks_, true), "a block to be transposed")) {
-    const std::size_t bytes =
-        (largest(from, blocks_, false) + kAlignment - 1) / kAlignment * kAlignment;
-    const auto readers = static_cast<std::size_t>(std::max(from.options.threads, 1));
-    const std::size_t count = std::min(blocks_.size(), readers + kInFlight + 1);
+        transposer_(device, largest(from, blocks_, true)) {
+    const std::size_t bytes = largest(from, blocks_, false);
+    const std::size_t count = std::min(blocks_.size(), readers_of(from) + kInFlight + 1);
     staging_ = device.allocate_staging(count * bytes, "the staging memory of the readers");
     for (std::size_t i = 0; i < count; ++i) {
       slots_.push_back(
@@ -211,6 +250,7 @@ class StagedLoad {
         on_the_way.pop_front();
       }
     }
+    transposer_.flush();
     device_.synchronize();
   }
 
@@ -220,17 +260,13 @@ class StagedLoad {
     if (slice.layout == Layout::rows) {
       return device_.copy_in(slice.to.row_slice(to).data, rows.data(), rows.size());
     }
-    // One block of memory serves all: the stream keeps copies and transpositions in turn.
-    device_.copy_in(stored_.data(), rows.data(), rows.size());
-    transpose(device_.exec(), {.x = TensorView(stored_.data(), slice.to.dtype, device_.place(),
-                                               {to.size(), slice.to.rows()}),
-                               .y = slice.to.column_slice(to)});
+    transposer_.add(rows, slice.to.column_slice(to));
   }
 
   Device& device_;
   const FileReading& from_;
   std::vector<SliceBlock> blocks_;
-  DeviceMemory stored_;
+  Transposer transposer_;
   DeviceMemory staging_;
   std::vector<Slot> slots_;
 };

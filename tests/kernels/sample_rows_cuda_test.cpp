@@ -85,6 +85,9 @@ class Reference {
 
 class SampleRowsCudaTest : public testing::GpuTest {
  protected:
+  static constexpr std::int32_t kBiases = 60;
+  static constexpr std::int32_t kBans = 3;
+
   // The same batch on the device; what it changes is copied back.
   static SampleBatch on_gpu(SampleBatch batch, std::int64_t stride = 0) {
     stride = stride == 0 ? batch.vocabulary : stride;
@@ -96,19 +99,22 @@ class SampleRowsCudaTest : public testing::GpuTest {
     }
     const GpuArray rules = to_gpu(device(), DType::i32, {batch.rows, kSampleRuleWords},
                                   static_cast<const void*>(batch.rules.data()));
-    const GpuArray seen = to_gpu(device(), {batch.slots, batch.words()}, batch.seen);
+    const GpuArray tallies = to_gpu(device(), {batch.slots, batch.words()}, batch.tallies);
+    const GpuArray biases = to_gpu(device(), {batch.slots, kSampleMostBiases, 2}, batch.biases);
     const GpuArray ids = to_gpu(device(), {batch.rows}, batch.ids);
     const GpuArray last = to_gpu(device(), {batch.slots}, batch.last);
     SampleRowsArgs args{.logits = logits.view,
                         .rules = rules.view,
-                        .seen = seen.view,
+                        .tallies = tallies.view,
+                        .biases = biases.view,
                         .ids = ids.view,
                         .last = last.view};
     args.logits.shape[1] = batch.vocabulary;
     sample_rows(exec(), args);
     batch.ids = testing::ints_of(device(), ids.view);
     batch.last = testing::ints_of(device(), last.view);
-    batch.seen = testing::ints_of(device(), seen.view);
+    batch.tallies = testing::ints_of(device(), tallies.view);
+    EXPECT_EQ(testing::ints_of(device(), biases.view), batch.biases);
     const std::vector<float> changed = testing::floats_of(device(), logits.view);
     for (std::int64_t row = 0; row < batch.rows; ++row) {
       std::copy_n(changed.begin() + row * stride, batch.vocabulary,
@@ -125,10 +131,11 @@ class SampleRowsCudaTest : public testing::GpuTest {
   static std::string name(const SampleBatch& batch, std::int64_t row) {
     const SampleRowRule& rule = batch.rules[std::size_t(row)];
     return fmt::format(
-        "row {} of {}, {} ids, temperature {}, top_k {}, top_p {}, min_p {}, penalty "
-        "{}, position {}",
+        "row {} of {}, {} ids, temperature {}, top_k {}, top_p {}, min_p {}, penalties "
+        "{} {} {}, {} biases, {} bans, position {}",
         row, batch.rows, batch.vocabulary, rule.temperature, rule.top_k, rule.top_p, rule.min_p,
-        rule.repetition_penalty, rule.position);
+        rule.repetition_penalty, rule.presence_penalty, rule.frequency_penalty, rule.biases,
+        rule.bans, rule.position);
   }
 
   // Equal to the host; ids may differ where the draw lies at a border, and that is looked at.
@@ -153,7 +160,7 @@ class SampleRowsCudaTest : public testing::GpuTest {
       }
       if (rule.slot >= 0) {
         EXPECT_EQ(found.last[std::size_t(rule.slot)], wanted.ids[r]) << name(batch, row);
-        EXPECT_EQ(found.seen_ids(rule.slot), wanted.seen_ids(rule.slot)) << name(batch, row);
+        EXPECT_EQ(found.tallied(rule.slot), wanted.tallied(rule.slot)) << name(batch, row);
       }
     }
     std::size_t changed = 0;
@@ -178,16 +185,38 @@ class SampleRowsCudaTest : public testing::GpuTest {
       batch.rules[row].position = 1000 + row;
       batch.rules[row].slot = static_cast<std::int32_t>(rows - std::int64_t(row));
     }
-    for (std::size_t i = 0; i < batch.seen.size(); ++i) {
-      batch.seen[i] = static_cast<std::int32_t>((i * 2654435761u) & (i * 40503u << 7));
-    }
-    // No bits past the vocabulary's end, as the runtime leaves them.
-    if (vocabulary % 32 != 0) {
-      for (std::int64_t slot = 0; slot < batch.slots; ++slot) {
-        batch.seen[std::size_t((slot + 1) * batch.words() - 1)] = 0;
+    for (std::int64_t slot = 0; slot < batch.slots; ++slot) {
+      for (std::uint32_t id = 0; id < vocabulary; ++id) {
+        const std::uint32_t hash =
+            (id * 2654435761u + static_cast<std::uint32_t>(slot) * 40503u) >> 9;
+        const int count = hash % 7 == 0 ? 1 + static_cast<int>(hash / 7 % 30) : 0;
+        batch.set_tally(slot, id, static_cast<Tally>((hash % 3 == 0 ? kTallyPrompt : 0) | count));
       }
+      list_biases(batch, slot);
     }
     return batch;
+  }
+
+  // 60 biases and 3 bans, or as many as there are ids to spare; the first id is biased and banned.
+  static void list_biases(SampleBatch& batch, std::int64_t slot) {
+    const auto n = static_cast<std::int32_t>(batch.vocabulary);
+    std::vector<std::pair<std::int32_t, float>> biases;
+    for (std::int32_t i = 0; i < std::min(kBiases, n - 1); ++i) {
+      biases.emplace_back((i * std::max(1, n / kBiases) + static_cast<int>(slot)) % n,
+                          i % 9 == 8 ? -std::numeric_limits<float>::infinity()
+                                     : 0.37f * static_cast<float>(i % 13 - 6));
+    }
+    std::vector<std::int32_t> bans;
+    for (std::int32_t i = 0; i < std::min(kBans, n - 1); ++i) {
+      bans.push_back((i + static_cast<int>(slot)) % n);
+    }
+    batch.set_biases(slot, biases, bans);
+    for (SampleRowRule& rule : batch.rules) {
+      if (rule.slot == slot && rule.biases > 0) {
+        rule.biases = static_cast<std::int32_t>(biases.size());
+        rule.bans = static_cast<std::int32_t>(bans.size());
+      }
+    }
   }
 };
 
@@ -205,7 +234,12 @@ const std::vector<SampleRowRule> kRandomRules = {
     {.top_p = 0.99f, .min_p = 0.9f, .top_k = 2},
     {.temperature = 0.05f, .top_p = 0.95f},
     {.temperature = 5, .top_p = 0.97f, .top_k = 3000},
-    {.temperature = 0.8f, .top_p = 0.95f, .repetition_penalty = 1.3f, .top_k = 20}};
+    {.temperature = 0.8f, .top_p = 0.95f, .repetition_penalty = 1.3f, .top_k = 20},
+    {.temperature = 0.75f, .presence_penalty = 1.15f},
+    {.top_p = 0.9f, .presence_penalty = -0.5f, .frequency_penalty = 0.3f},
+    {.repetition_penalty = 0.8f, .presence_penalty = 0.1f, .frequency_penalty = -0.2f, .top_k = 30},
+    {.temperature = 0.9f, .biases = 1},
+    {.top_p = 0.8f, .repetition_penalty = 1.2f, .frequency_penalty = 0.7f, .biases = 1}};
 
 TEST_F(SampleRowsCudaTest, TakesTheFirstOfTheLargestWhereNothingIsRandom) {
   for (const std::int64_t vocabulary : {1, 3, 31, 128, 1000, 32000, 49152, 128256}) {
@@ -213,7 +247,10 @@ TEST_F(SampleRowsCudaTest, TakesTheFirstOfTheLargestWhereNothingIsRandom) {
                                  {{.temperature = 0},
                                   {.temperature = 0, .top_p = 0.5f, .top_k = 40},
                                   {.top_k = 1},
-                                  {.temperature = 0, .repetition_penalty = 1.7f}},
+                                  {.temperature = 0, .repetition_penalty = 1.7f},
+                                  {.temperature = 0, .presence_penalty = 1.15f},
+                                  {.temperature = 0, .frequency_penalty = 0.1f, .biases = 1},
+                                  {.temperature = 0, .biases = 1}},
                                  5);
     expect_the_hosts(batch);
     for (float& logit : batch.logits) {  // many equals
@@ -278,7 +315,7 @@ TEST_F(SampleRowsCudaTest, MarksRowsThatOverflowedAndSkipsThosePadded) {
   EXPECT_EQ(std::vector<std::int32_t>(found.ids.begin(), found.ids.begin() + 5),
             (std::vector<std::int32_t>{-1, -1, -1, -1, 0}));
   EXPECT_EQ(found.last, wanted.last);
-  EXPECT_EQ(found.seen, wanted.seen);
+  EXPECT_EQ(found.tallies, wanted.tallies);
 }
 
 TEST_F(SampleRowsCudaTest, DrawsTheSameInAnyBatch) {
@@ -288,9 +325,94 @@ TEST_F(SampleRowsCudaTest, DrawsTheSameInAnyBatch) {
     SampleBatch one(1, 32000, all.slots);
     std::copy_n(all.logits.begin() + std::ptrdiff_t(row) * 32000, 32000, one.logits.begin());
     one.rules[0] = all.rules[row];
-    one.seen = all.seen;
+    one.tallies = all.tallies;
+    one.biases = all.biases;
     EXPECT_EQ(on_gpu(one).ids[0], together.ids[row]) << name(all, std::int64_t(row));
   }
+}
+
+// Where greedy rows are penalised for what they drew, the next step draws something else.
+TEST_F(SampleRowsCudaTest, CountsItsOwnAnswersFromStepToStep) {
+  for (const std::int64_t vocabulary : {5, 1001, 32000}) {
+    const SampleBatch first = batch_of(vocabulary,
+                                       {{.temperature = 0, .presence_penalty = 2},
+                                        {.temperature = 0, .frequency_penalty = 0.5f},
+                                        {.temperature = 0, .repetition_penalty = 1.5f},
+                                        {.temperature = 0, .frequency_penalty = 0.25f, .biases = 1},
+                                        {.temperature = 0}},
+                                       2);
+    SampleBatch device_side = first;
+    SampleBatch host_side = first;
+    for (int step = 0; step < 12; ++step) {
+      device_side.logits = first.logits;
+      host_side.logits = first.logits;
+      device_side = on_gpu(device_side);
+      host_side = on_host(host_side);
+      EXPECT_EQ(device_side.ids, host_side.ids) << vocabulary << " ids, step " << step;
+      EXPECT_EQ(device_side.tallies, host_side.tallies) << vocabulary << " ids, step " << step;
+      EXPECT_EQ(device_side.logits, host_side.logits) << vocabulary << " ids, step " << step;
+    }
+  }
+}
+
+TEST_F(SampleRowsCudaTest, ATallyThatIsFullStaysFull) {
+  SampleBatch batch(1, 1001, 1);
+  batch.rules[0] = {.temperature = 0, .frequency_penalty = 0.001f, .slot = 0};
+  batch.set_tally(0, 999, kTallyPrompt | (kTallyMostCounted - 1));
+  for (int step = 0; step < 3; ++step) {
+    std::fill(batch.logits.begin(), batch.logits.end(), 0.0f);
+    batch.logits[999] = 100;
+    batch = on_gpu(batch);
+    EXPECT_EQ(batch.ids[0], 999);
+    EXPECT_EQ(batch.tallied(0),
+              (std::vector<std::pair<std::int32_t, int>>{{999, kTallyPrompt | kTallyMostCounted}}));
+  }
+}
+
+TEST_F(SampleRowsCudaTest, DrawsTheOneIdThatIsNotBanned) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const auto n = static_cast<std::int32_t>(kSampleMostBiases);
+  std::vector<SampleRowRule> rules = kRandomRules;
+  rules.push_back({.temperature = 0});
+  SampleBatch batch = batch_of(n, rules, 1);
+  for (std::size_t row = 0; row < batch.rules.size(); ++row) {
+    SampleRowRule& rule = batch.rules[row];
+    const auto left = static_cast<std::int32_t>(row * 37) % n;
+    std::vector<std::pair<std::int32_t, float>> biases;
+    std::vector<std::int32_t> bans;
+    for (std::int32_t id = 0; id < n; ++id) {
+      if (id != left && id % 2 == 0) {
+        biases.emplace_back(id, -inf);
+      } else if (id != left) {
+        bans.push_back(id);
+      }
+    }
+    batch.set_biases(rule.slot, biases, bans);
+    rule.biases = static_cast<std::int32_t>(biases.size());
+    rule.bans = static_cast<std::int32_t>(bans.size());
+  }
+  const SampleBatch found = on_gpu(batch);
+  for (std::size_t row = 0; row < batch.rules.size(); ++row) {
+    EXPECT_EQ(found.ids[row], static_cast<std::int32_t>(row * 37) % n)
+        << name(batch, std::int64_t(row));
+  }
+  expect_the_hosts(batch);
+}
+
+TEST_F(SampleRowsCudaTest, ABiasThatLeavesNothingToDrawMarksTheRow) {
+  const float inf = std::numeric_limits<float>::infinity();
+  SampleBatch batch(4, 2, 4);
+  batch.logits.assign(8, 1);
+  for (std::int32_t slot = 0; slot < 4; ++slot) {
+    batch.rules[std::size_t(slot)] = {.presence_penalty = 1, .slot = slot, .biases = 1, .bans = 1};
+  }
+  batch.set_biases(0, {{0, -inf}}, {1});
+  batch.set_biases(1, {{0, inf}}, {1});
+  batch.set_biases(2, {{0, inf}}, {0});  // infinity minus infinity
+  batch.set_biases(3, {{0, std::nanf("")}}, {1});
+  const SampleBatch found = on_gpu(batch);
+  EXPECT_EQ(found.ids, (std::vector<std::int32_t>(4, -1)));
+  EXPECT_EQ(found.tallies, batch.tallies);
 }
 
 }  // namespace

@@ -49,6 +49,17 @@ TEST(DeviceChoice, NoGpuMeansTheHostUnlessOneIsWanted) {
                   AllOf(HasSubstr("rank 0 on alpha sees no GPU"), HasSubstr("no driver"))));
 }
 
+TEST(DeviceChoice, TheHostBesideGpusIsWarnedOfUnlessItIsWanted) {
+  RankGpus hidden = rank_on(0, {});
+  hidden.machine_has_gpus = true;
+  const std::vector<RankGpus> ranks = {rank_on(1, {}), hidden};
+  EXPECT_THAT(choose_devices(DeviceWish::automatic, ranks).warning,
+              AllOf(HasSubstr("alpha has GPUs: rank 1 may use none (no driver)"),
+                    HasSubstr("--device host")));
+  EXPECT_EQ(choose_devices(DeviceWish::host, ranks).warning, "");
+  EXPECT_EQ(choose_devices(DeviceWish::automatic, {rank_on(0, {})}).warning, "");
+}
+
 TEST(DeviceChoice, TwoRanksOnOneGpuAreRefusedAndListed) {
   const std::vector<GpuFacts> one = {gpu(0, "GPU-1")};
   EXPECT_THAT(
@@ -87,6 +98,7 @@ TEST(DeviceChoice, FactsSurviveTheWayBetweenRanks) {
   EXPECT_EQ(back.host, "beta");
   EXPECT_EQ(back.node, 1);
   EXPECT_EQ(back.why_none, "no driver");
+  EXPECT_FALSE(back.machine_has_gpus);
   ASSERT_EQ(back.gpus.size(), 1u);
   EXPECT_EQ(back.gpus[0].ordinal, 3);
   EXPECT_EQ(back.gpus[0].name, "name \"quoted\"");

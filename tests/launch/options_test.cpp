@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "launch/escapes.hpp"
 #include "launch/generate_options.hpp"
 #include "launch/suggest.hpp"
@@ -180,6 +182,23 @@ TEST(GenerateOptions, KeepPromptsInOrderAndUnescapeStops) {
   const GenerateOptions options = generate({"-p", "1", "-p", "2", "--stop", "\\n\\n"});
   EXPECT_THAT(options.prompts, ElementsAre("1", "2"));
   EXPECT_THAT(options.sampling.stop, ElementsAre("\n\n"));
+}
+
+TEST(GenerateOptions, TakePenaltiesAndBiases) {
+  const SamplingOptions rules =
+      generate({"--presence-penalty=-1.5", "--frequency-penalty", "0.25", "--min-tokens", "7",
+                "--logit-bias", "17:-2.5,90:-inf", "--logit-bias", "3:4"})
+          .sampling;
+  EXPECT_EQ(rules.presence_penalty, -1.5);
+  EXPECT_EQ(rules.frequency_penalty, 0.25);
+  EXPECT_EQ(rules.min_tokens, 7);
+  EXPECT_THAT(rules.logit_bias,
+              ElementsAre(LogitBias{17, -2.5F},
+                          LogitBias{90, -std::numeric_limits<float>::infinity()}, LogitBias{3, 4}));
+  for (const char* wrong : {"", "3", "3:", ":4", "3:4,", "3:4;5:6", "-3:4", "3:x", "3:inf", "3:nan",
+                            "3: 4", "3:4 ", "99999999999:1"}) {
+    EXPECT_THROW(generate({"--logit-bias", wrong}), UsageError) << wrong;
+  }
 }
 
 TEST(ParsedOptions, CommonTextLeavesOutWhatRanksMayDifferIn) {

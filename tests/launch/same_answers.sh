@@ -6,6 +6,7 @@ shift
 answer() {
   "$@" "$tutti" generate tests/launch/tiny_shape.json --random-weights 3 --dtype f32 \
     --device host --prompt '1 2 3' --prompt '250 7' --temperature 0.7 --seed 5 --max-tokens 12 \
+    --presence-penalty 1.15 --min-tokens 3 --logit-bias 5:2,9:-inf \
     --quiet </dev/null
 }
 one=$(answer env) || exit 1

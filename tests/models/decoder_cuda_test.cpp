@@ -223,6 +223,37 @@ TEST_P(DecoderCuda, ASeededDrawAndPenaltiesRunOnTheDevice) {
   }
 }
 
+// Asked for logprobs, the host draws, from the same bits of the device's logits.
+TEST_P(DecoderCuda, RulesGiveTheSameTokensOnTheDeviceAndTheHost) {
+  const Case& c = GetParam();
+  auto requests = some_requests(4, c.spec.vocabulary, 40);
+  Runner runner(device(), c, kLimits);
+  const auto plain = runner.answers(requests);
+  requests[0].options.presence_penalty = 1.15;
+  requests[1].options.frequency_penalty = 0.4;
+  requests[1].options.repetition_penalty = 1.2;
+  requests[2].options.stop_ids = {plain.at(2)[0]};
+  requests[2].options.min_tokens = 5;
+  for (TokenId id = 0; id < 40; ++id) {
+    requests[3].options.logit_bias.push_back({6 * id, 0.25F * static_cast<float>(id % 7)});
+  }
+  requests[3].options.logit_bias.push_back({plain.at(3)[1], -1e5F});
+  requests[3].options.presence_penalty = 0.3;
+  requests[3].options.stop_ids = {plain.at(3)[0]};
+  requests[3].options.min_tokens = 40;
+  for (Request& request : requests) {
+    const auto on_device = runner.answers({request});
+    request.options.logprobs = 0;
+    EXPECT_EQ(runner.answers({request}), on_device) << "request " << request.id;
+    const std::vector<TokenId>& tokens = on_device.at(request.id);
+    for (std::size_t i = 0; i < tokens.size() && request.id >= 2; ++i) {
+      const bool early = static_cast<int>(i) < request.options.min_tokens;
+      EXPECT_FALSE(early && tokens[i] == request.options.stop_ids[0]) << "token " << i;
+    }
+    EXPECT_GT(tokens.size(), 5u) << "request " << request.id;
+  }
+}
+
 TEST_P(DecoderCuda, ARequestWithLogprobsIsDrawnBesideTheOthers) {
   const Case& c = GetParam();
   auto requests = some_requests(3, c.spec.vocabulary, 12);

@@ -53,8 +53,8 @@ TEST(DecoderWorkspace, BeginsWithNothingSeen) {
   const DecoderWorkspace taken(device, group, spec, plan.share(0),
                                {.max_step_tokens = 8, .max_logit_rows = 3}, DType::bf16);
   device.synchronize();
-  EXPECT_EQ(taken.seen.view().elements(), 3 * 9);  // 259 bits
-  for (const Tensor* tensor : {&taken.seen, &taken.last_ids}) {
+  EXPECT_EQ(taken.tallies.view().elements(), 3 * 130);  // 259 halves, four at a time
+  for (const Tensor* tensor : {&taken.tallies, &taken.biases, &taken.last_ids}) {
     for (std::int64_t i = 0; i < tensor->view().elements(); ++i) {
       EXPECT_EQ(tensor->data<std::int32_t>()[i], 0) << i;
     }

@@ -1,5 +1,5 @@
 // A model that samples without computing: the next token is a function of a request's seed and the
-// position. It keeps what a real one keeps (tokens in cache slots, last ids, ids seen) and checks
+// position. It keeps what a real one keeps (tokens in cache slots, last ids, tallies) and checks
 // that every plan leads it to exactly what its request has heard so far.
 #pragma once
 
@@ -10,8 +10,10 @@
 #include <map>
 
 #include "kernels/sample_rows.hpp"
+#include "kernels/sample_slots.hpp"
 #include "runtime/engine/model.hpp"
 #include "runtime/engine/request.hpp"
+#include "runtime/engine/slot_inputs.hpp"
 #include "runtime/engine/step_inputs.hpp"
 #include "runtime/tensor/tensor.hpp"
 #include "tests/support/lazy_device.hpp"
@@ -24,7 +26,7 @@ using Oracle = std::function<TokenId(std::uint64_t seed, std::size_t position)>;
 class SamplingModel final : public Model {
  public:
   static constexpr std::int64_t kVocabulary = 259;
-  static constexpr int kSeenWords = (kVocabulary + 31) / 32;
+  static constexpr int kTallyWords = static_cast<int>(tally_words(kVocabulary));
   static constexpr int kContext = 128;
 
   SamplingModel(std::unique_ptr<Device> device, Oracle oracle, int step_tokens, int rows)
@@ -39,10 +41,12 @@ class SamplingModel final : public Model {
                  .wanted = rows,
                  .max_blocks = KvLayout{}.pages_for(kContext)},
                 true),
+        slot_inputs_(*device_, rows, kContext),
         logits_(*device_, DType::f32, {rows, kVocabulary}),
         ids_(*device_, DType::i32, {rows}),
         last_(static_cast<std::size_t>(rows), -1),
-        seen_(static_cast<std::size_t>(rows * kSeenWords)) {}
+        tallies_(static_cast<std::size_t>(rows * kTallyWords)),
+        biases_(static_cast<std::size_t>(rows * 2 * kSampleMostBiases)) {}
 
   // Before it is submitted: what the plans for this seed must hold.
   void expect(const Request& request) { prompts_[request.options.seed] = request.prompt; }
@@ -52,13 +56,18 @@ class SamplingModel final : public Model {
     kv_.resize(static_cast<std::size_t>(cache.pages() * page_), -1);
     most_ahead_ = std::max(most_ahead_, launched_ - executed_);
     ++launched_;
-    marks_ += plan.seen_slots.size();
+    entered_ += plan.slot_entries.size() / static_cast<std::size_t>(kSampleSlotWords);
+    slot_inputs_.upload(plan, [this](TensorView entries, TensorView pairs) {
+      entries.place = pairs.place = Place::host;
+      run([this, entries, pairs] {
+        sample_slots({}, {.entries = entries,
+                          .pairs = pairs,
+                          .tallies = view_of(tallies_, {rows_, kTallyWords}),
+                          .biases = view_of(biases_, {rows_, kSampleMostBiases, 2})});
+      });
+    });
     const StepTensors step = inputs_.upload(plan, StepExtents::of(plan));
-    run([this, step, slots = plan.seen_slots, words = plan.seen_words] {
-      for (std::size_t i = 0; i < slots.size(); ++i) {
-        std::copy_n(words.begin() + static_cast<std::ptrdiff_t>(i) * kSeenWords, kSeenWords,
-                    seen_of(slots[i]));
-      }
+    run([this, step] {
       take_tokens(step);
       for (std::int64_t row = 0; row < step.logit_rows.elements(); ++row) {
         sample(step, row);
@@ -81,9 +90,9 @@ class SamplingModel final : public Model {
 
   int launched() const { return launched_; }
   int executed() const { return executed_; }
-  int most_ahead() const { return most_ahead_; }  // steps that still ran when one was launched
-  std::size_t marks() const { return marks_; }    // StepPlan::seen_slots of all plans
-  int sampled(std::uint64_t seed) const {         // tokens, the dropped ones included
+  int most_ahead() const { return most_ahead_; }    // steps that still ran when one was launched
+  std::size_t entered() const { return entered_; }  // StepPlan::slot_entries of all plans
+  int sampled(std::uint64_t seed) const {           // tokens, the dropped ones included
     const auto found = sampled_.find(seed);
     return found == sampled_.end() ? 0 : found->second;
   }
@@ -99,8 +108,13 @@ class SamplingModel final : public Model {
       work();
     }
   }
-  std::vector<std::int32_t>::iterator seen_of(std::int32_t slot) {
-    return seen_.begin() + std::ptrdiff_t{slot} * kSeenWords;
+  static TensorView view_of(std::vector<std::int32_t>& words,
+                            std::initializer_list<std::int64_t> shape) {
+    return {words.data(), DType::i32, Place::host, shape};
+  }
+  Tally& tally_of(std::int32_t slot, TokenId id) {
+    auto* row = tallies_.data() + std::ptrdiff_t{slot} * kTallyWords;
+    return reinterpret_cast<Tally*>(row)[id];
   }
 
   void take_tokens(const StepTensors& step) {
@@ -152,25 +166,25 @@ class SamplingModel final : public Model {
       return;
     }
     last_.at(static_cast<std::size_t>(rule.slot)) = id;
-    if (rule.repetition_penalty != 1) {
-      check_seen(rule, history);
-    }
-    if (id >= 0) {
-      mark(seen_of(rule.slot), id);
+    if (rule.penalises()) {
+      check_tallies(rule, history);
+      if (id >= 0) {
+        ++tally_of(rule.slot, id);
+      }
     }
   }
 
-  void check_seen(const SampleRowRule& rule, const std::vector<TokenId>& history) {
-    std::vector<std::int32_t> wanted(kSeenWords);
-    for (const TokenId id : history) {
-      mark(wanted.begin(), id);
+  void check_tallies(const SampleRowRule& rule, const std::vector<TokenId>& history) {
+    std::vector<Tally> wanted(kVocabulary);
+    const std::size_t prompt = prompts_.at(rule.seed).size();
+    for (std::size_t i = 0; i < history.size(); ++i) {
+      Tally& tally = wanted.at(static_cast<std::size_t>(history[i]));
+      tally = static_cast<Tally>(i < prompt ? tally | kTallyPrompt : tally + 1);
     }
-    const auto found = seen_of(rule.slot);
-    EXPECT_EQ(wanted, std::vector<std::int32_t>(found, found + kSeenWords))
-        << "seed " << rule.seed << " at position " << history.size();
-  }
-  static void mark(std::vector<std::int32_t>::iterator words, TokenId id) {
-    words[id / 32] |= static_cast<std::int32_t>(std::uint32_t{1} << (id % 32));
+    for (TokenId id = 0; id < kVocabulary; ++id) {
+      EXPECT_EQ(tally_of(rule.slot, id), wanted[static_cast<std::size_t>(id)])
+          << "id " << id << ", seed " << rule.seed << " at position " << history.size();
+    }
   }
   std::vector<TokenId> history_of(std::uint64_t seed, std::int32_t length) const {
     std::vector<TokenId> history = prompts_.at(seed);
@@ -186,18 +200,20 @@ class SamplingModel final : public Model {
   int step_tokens_;
   int rows_;
   StepInputs inputs_;
+  SlotInputs slot_inputs_;
   Tensor logits_;
   Tensor ids_;
-  std::vector<TokenId> last_;       // [slots]
-  std::vector<std::int32_t> seen_;  // [slots, kSeenWords]
-  std::vector<TokenId> kv_;         // [cache slots]: the token that lies there
+  std::vector<TokenId> last_;          // [slots]
+  std::vector<std::int32_t> tallies_;  // [slots, kTallyWords]
+  std::vector<std::int32_t> biases_;   // [slots, kSampleMostBiases, 2]
+  std::vector<TokenId> kv_;            // [cache slots]: the token that lies there
   std::map<std::uint64_t, std::vector<TokenId>> prompts_;
   std::map<std::uint64_t, int> sampled_;
   int page_ = 0;
   int launched_ = 0;
   int executed_ = 0;
   int most_ahead_ = 0;
-  std::size_t marks_ = 0;
+  std::size_t entered_ = 0;
 };
 
 }  // namespace tutti::test

@@ -184,12 +184,13 @@ TEST(EngineAhead, AnIdMayComeAgainWhileItsExtraStepRuns) {
   });
 }
 
-// What is in the bits is checked by the model, at every draw.
+// What is in the tallies is checked by the model, at every draw.
 TEST(EngineAhead, PenalisedSequencesBringWhatTheyHaveSeenOnce) {
   auto requests = many_requests();
   std::size_t penalised = 0;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    requests[i].options.repetition_penalty = i % 2 == 0 ? 1.3 : 1.0;
+    requests[i].options.repetition_penalty = i % 4 == 0 ? 1.3 : 1.0;
+    requests[i].options.presence_penalty = i % 4 == 2 ? 0.5 : 0.0;
     if (i % 6 == 0) {
       requests[i].options.logprobs = 1;  // penalised on the host
     }
@@ -199,7 +200,7 @@ TEST(EngineAhead, PenalisedSequencesBringWhatTheyHaveSeenOnce) {
     Answers heard;
     engine.run_until_idle([&](const TokenEvent& event) { heard[event.request].hear(event); });
     EXPECT_EQ(heard, by_hand(requests, letters));
-    EXPECT_EQ(model.marks(), penalised);
+    EXPECT_EQ(model.entered(), penalised);
   });
 }
 

@@ -18,6 +18,8 @@ StepPlan example() {
   plan.context_length = {2, 6};
   plan.block_table = {1, 0};
   plan.logit_rows = {1, 2};
+  plan.slot_entries = {3, 0, 2, 1, 0, 3, -1, 1};
+  plan.slot_pairs = {5, 1, 6, 2, 7, 3, 8, 4};
   plan.max_blocks = 1;
   return plan;
 }
@@ -43,6 +45,27 @@ TEST(StepPlan, RefusesNegativeLengthsThatAddUp) {
   const std::int32_t lengths[] = {-1, 7};  // of token_ids and positions: 6 as before
   std::memcpy(bytes.data() + sizeof(std::int32_t), lengths, sizeof lengths);
   EXPECT_THROW(StepPlan::from_bytes(bytes), CommError);
+}
+
+// Words of an entry: slot, first pair, tallies, biases; there are four pairs.
+TEST(StepPlan, RefusesEntriesWhosePairsAreNotThere) {
+  for (const std::vector<std::int32_t>& entries : {std::vector<std::int32_t>{3, 0, 2},
+                                                   {3, 0, 4, 1},
+                                                   {3, 4, -1, 1},
+                                                   {-1, 0, 2, 1},
+                                                   {3, -1, 2, 1},
+                                                   {3, 0, 2, -1},
+                                                   {3, 0x7fffffff, 0x7fffffff, 0x7fffffff}}) {
+    StepPlan plan = example();
+    plan.slot_entries = entries;
+    EXPECT_THROW(StepPlan::from_bytes(plan.to_bytes()), CommError) << entries.size();
+  }
+  StepPlan plan = example();
+  plan.slot_pairs.pop_back();
+  EXPECT_THROW(StepPlan::from_bytes(plan.to_bytes()), CommError);
+  plan = example();
+  plan.slot_entries = {3, 4, -1, 0};
+  EXPECT_EQ(StepPlan::from_bytes(plan.to_bytes()), plan);
 }
 
 }  // namespace
