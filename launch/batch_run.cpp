@@ -255,7 +255,9 @@ BatchStatus BatchRun::status() const {
   status.read = counts.lines;
   status.skipped = counts.skipped + skipped_late_;
   const BatchInput& input = source_.input();
-  if (input.lines) {
+  if (counts.whole) {
+    status.total = counts.lines;
+  } else if (input.lines) {
     status.total = std::max(*input.lines, counts.lines);
   } else if (input.size && counts.bytes > 0) {
     status.total_exact = counts.bytes >= *input.size;
