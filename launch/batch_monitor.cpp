@@ -93,6 +93,10 @@ void BatchMonitor::finish(const BatchStatus& status) {
   }
 }
 
+void BatchMonitor::say(const std::string& line) {
+  write_message(fmt::format("{}{}\n", drawn_ ? "\r\x1b[K" : "", line));
+}
+
 // Metrics that cannot be written must not end the work.
 void BatchMonitor::write_metrics(const BatchStatus& status) {
   try {
@@ -100,7 +104,7 @@ void BatchMonitor::write_metrics(const BatchStatus& status) {
                                                    model_.name, model_.fingerprint));
   } catch (const Error& error) {
     if (!std::exchange(warned_, true)) {
-      write_message(fmt::format("tutti: warning: metrics: {}\n", error.what()));
+      say(fmt::format("tutti: warning: metrics: {}", error.what()));
     }
   }
   measured_ = status;

@@ -32,6 +32,8 @@ class BatchMonitor {
   // Says what is due.
   void look(const BatchStatus& status);
   void finish(const BatchStatus& status);
+  // A line of its own, beside the bar.
+  void say(const std::string& line);
 
  private:
   using Clock = std::chrono::steady_clock;

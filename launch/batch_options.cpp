@@ -56,7 +56,7 @@ OptionGroup run_group() {
            .fallback = "20"},
           {.name = "max-running",
            .value = "N",
-           .help = "Most requests that run at the same time (default: 64)"},
+           .help = "Most requests that run at the same time (default: 64, on GPUs 256)"},
           {.name = "kv-tokens",
            .value = "N",
            .help = "Tokens in the KV cache; on GPUs at the least (default: what memory allows)"},
@@ -134,7 +134,9 @@ BatchOptions batch_options(const ParsedOptions& parsed) {
     return parsed.given(name) ? parsed.text(name) : std::string();
   };
   BatchOptions options;
+  constexpr int kRunningOnGpu = 256;  // steps of so many cost little more than smaller ones
   options.session = session_options(parsed);
+  options.session.max_running_gpu = kRunningOnGpu;
   options.sampling = sampling_options(parsed);
   options.input = parsed.text("input");
   options.output = parsed.text("output");

@@ -9,7 +9,6 @@
 
 #include "kernels/error.hpp"
 #include "launch/end_signals.hpp"
-#include "launch/output.hpp"
 
 namespace tutti {
 namespace {
@@ -96,9 +95,9 @@ void BatchRun::stop(const std::string& why) {
       draining.insert(place.open.get());
     }
   }
-  write_message(
-      fmt::format("\ntutti: {}: no more requests are begun, {} that have begun get {:.0f} s\n", why,
-                  draining.size(), std::chrono::duration<double>(options_.grace).count()));
+  monitor_.say(fmt::format("tutti: {}: no more requests are begun, {} that have begun get {:.0f} s",
+                           why, draining.size(),
+                           std::chrono::duration<double>(options_.grace).count()));
 }
 
 void BatchRun::cancel(const Open& open) {
@@ -132,11 +131,23 @@ void BatchRun::admit() {
     if (!item) {
       return;
     }
+    if (item->again) {
+      tell_again(item->request);
+    }
     if (item->refusal) {
       refuse(*item, *item->refusal, item->hash);
     } else {
       submit(std::move(*item));
     }
+  }
+}
+
+void BatchRun::tell_again(const BatchRequest& request) {
+  constexpr std::uint64_t kNamed = 3;
+  if (++told_again_ <= kNamed) {
+    monitor_.say(fmt::format("'{}' (line {}) is not what an earlier run answered: once more{}",
+                             request.custom_id, request.line,
+                             told_again_ == kNamed ? "; and so on" : ""));
   }
 }
 
@@ -244,7 +255,9 @@ BatchStatus BatchRun::status() const {
   status.read = counts.lines;
   status.skipped = counts.skipped + skipped_late_;
   const BatchInput& input = source_.input();
-  if (input.lines) {
+  if (counts.whole) {
+    status.total = counts.lines;
+  } else if (input.lines) {
     status.total = std::max(*input.lines, counts.lines);
   } else if (input.size && counts.bytes > 0) {
     status.total_exact = counts.bytes >= *input.size;

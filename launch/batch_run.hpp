@@ -73,6 +73,7 @@ class BatchRun {
   void admit();
   void submit(BatchItem item);
   void refuse(const BatchItem& item, const RequestRefusal& refusal, std::uint64_t hash);
+  void tell_again(const BatchRequest& request);
   void refuse_late(const BatchItem& item, const char* code, std::string message);
   void hear(const TokenEvent& event);
   void close(const Open& open);
@@ -89,6 +90,7 @@ class BatchRun {
   std::unordered_map<std::uint64_t, Place> open_;  // by the engine's id
   std::uint64_t next_id_ = 0;
   std::size_t waiting_tokens_ = 0;  // of prompts that have not begun
+  std::uint64_t told_again_ = 0;
   std::uint64_t skipped_late_ = 0;  // refused by the engine as by that of an earlier run
   BatchStatus status_;
   Clock::time_point start_;

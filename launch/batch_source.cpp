@@ -168,7 +168,12 @@ void BatchSource::read_all() {
     if (number == 1 && line.starts_with("\xEF\xBB\xBF")) {
       line.remove_prefix(3);
     }
-    if (!more || (!is_blank(line) && !take_line(line, number, lines.too_long()))) {
+    if (!more) {
+      const std::lock_guard lock(mutex_);
+      counts_.whole = !stop_;
+      return;
+    }
+    if (!is_blank(line) && !take_line(line, number, lines.too_long())) {
       return;
     }
     const std::lock_guard lock(mutex_);

@@ -56,6 +56,7 @@ struct BatchSourceCounts {
   std::uint64_t lines = 0;    // that were not blank
   std::uint64_t skipped = 0;  // of those, done by an earlier run
   std::uint64_t bytes = 0;    // of the input, read so far
+  bool whole = false;         // all of it was read
 };
 
 class BatchSource {

@@ -37,7 +37,8 @@ std::uint64_t available_bytes() {
 }
 
 // Collective. On a GPU the cache takes what there is, and one whole sequence must fit. On hosts as
-// many whole sequences as run at the same time, within a quarter of the memory that is free.
+// many whole sequences as run at the same time, within a quarter of the memory that is free: what
+// is short is shared, requests give way to one another.
 std::int64_t choose_kv_tokens(Session& session, const MpiSession& mpi,
                               const BatchOptions& options) {
   if (options.kv_tokens) {
@@ -96,14 +97,14 @@ BatchEncoder make_encoder(const Session& session, const BatchOptions& options) {
           {.context = session.context(), .vocabulary = session.tokenizer().vocabulary_size()}};
 }
 
-void tell_found(const BatchOutput& output, const std::string& path) {
+void tell_found(const BatchOutput& output, const std::string& path, bool quiet) {
   const FoundOutput& found = output.found();
   std::string text;
   if (output.lock() != nullptr && !output.lock()->taken_over().empty()) {
     text += fmt::format("tutti: warning: {} was left locked by {}, which is gone\n", path,
                         output.lock()->taken_over());
   }
-  if (found.records > 0) {
+  if (found.records > 0 && !quiet) {
     text += fmt::format("resuming {}: {} records are there\n", path, found.records);
   }
   if (found.torn_bytes > 0) {
@@ -143,7 +144,8 @@ void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
   desk.input = BatchInput::open(options.input);
   require_two_files(options);
   if (!options.report.empty()) {
-    replace_file(options.report, "");  // found out now, not tomorrow
+    // Found out now, not tomorrow; and what a run that is killed leaves behind.
+    replace_file(options.report, "{\"schema\": \"tutti-batch-report-1\", \"exit\": null}\n");
   }
   desk.output =
       std::make_unique<BatchOutput>(BatchOutputOptions{.path = options.output,
@@ -151,7 +153,7 @@ void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
                                                        .flush = options.flush,
                                                        .fingerprint = identity.fingerprint,
                                                        .lock = {}});
-  tell_found(*desk.output, options.output);
+  tell_found(*desk.output, options.output, options.session.messages.quiet);
 }
 
 BatchSourceOptions source_options(const BatchOptions& options, const BatchOutput& output) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -24,6 +25,8 @@ bool LineReader::fill() {
   if (wait_ && !wait_()) {
     return false;
   }
+  buffer_.erase(0, used_);
+  used_ = 0;
   const std::size_t before = buffer_.size();
   buffer_.resize(before + kChunk);
   ssize_t got = -1;
@@ -35,36 +38,36 @@ bool LineReader::fill() {
   if (got < 0) {
     throw Error(fmt::format("cannot read on after {} bytes: {}", end_, std::strerror(error)));
   }
+  filled_ = static_cast<std::size_t>(got);
   return got > 0;
 }
 
 bool LineReader::next(std::string_view& line) {
-  buffer_.erase(0, used_);
-  used_ = 0;
   begin_ = end_;
   too_long_ = false;
-  std::size_t searched = 0;
+  std::size_t searched = used_;
   while (true) {
     const std::size_t found = buffer_.find('\n', searched);
     complete_ = found != std::string::npos;
     if (complete_) {
       end_ += found - searched + 1;
+      const std::size_t length = found - used_;
+      line = std::string_view(buffer_).substr(used_, std::min(length, longest_));
+      too_long_ = too_long_ || length > longest_;
       used_ = found + 1;
-      line = std::string_view(buffer_).substr(0, std::min(found, longest_));
-      too_long_ = too_long_ || found > longest_;
       return true;
     }
     end_ += buffer_.size() - searched;
-    if (buffer_.size() > longest_) {
+    if (buffer_.size() - used_ > longest_) {
       too_long_ = true;
-      buffer_.resize(longest_);
+      buffer_.resize(used_ + longest_);
     }
-    searched = buffer_.size();
     if (!fill()) {
+      line = std::string_view(buffer_).substr(used_);
       used_ = buffer_.size();
-      line = buffer_;
-      return !buffer_.empty();
+      return !line.empty();
     }
+    searched = buffer_.size() - filled_;
   }
 }
 

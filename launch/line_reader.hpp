@@ -29,7 +29,8 @@ class LineReader {
   std::size_t longest_;
   std::function<bool()> wait_;
   std::string buffer_;
-  std::size_t used_ = 0;  // of buffer_, by lines that were told
+  std::size_t used_ = 0;    // of buffer_, by lines that were told
+  std::size_t filled_ = 0;  // bytes of the last read
   std::uint64_t begin_ = 0;
   std::uint64_t end_ = 0;
   bool complete_ = false;

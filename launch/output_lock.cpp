@@ -181,20 +181,22 @@ bool OutputLock::make() {
   return error == 0;
 }
 
-// Clocks of two machines differ: whether the owner lives is seen from its beats alone. Comes back
-// where it does not, or where the lock has gone.
+// Clocks of two machines differ: whether the owner lives is seen from its beats alone. One of this
+// machine may be on its way out. Comes back where it is gone, or where the lock is.
 void OutputLock::wait_for(const LockOwner& owner) {
+  constexpr int kLooksAtNeighbour = 12;
   const auto begin = std::chrono::steady_clock::now();
   const bool here = owner.host == self_.host && owner.boot == self_.boot;
+  const auto longest = here ? kLooksAtNeighbour * times_.look : times_.stale;
   LockOwner now = owner;
-  while (!here && std::chrono::steady_clock::now() - begin < times_.stale) {
+  while (std::chrono::steady_clock::now() - begin < longest) {
     std::this_thread::sleep_for(times_.look);
-    if (access(path_.c_str(), F_OK) != 0) {
+    if (access(path_.c_str(), F_OK) != 0 || surely_gone(owner, self_)) {
       return;
     }
     const LockOwner seen = lock_owner_from_text(read_text(path_));
     now = seen.token.empty() ? now : seen;  // it may be caught while it is written
-    if (now.token != owner.token || now.beat != owner.beat) {
+    if (now.token != owner.token || (!here && now.beat != owner.beat)) {
       break;
     }
   }

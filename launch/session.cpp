@@ -117,9 +117,11 @@ ModelLimits Session::limits() const {
   if (on_gpu()) {
     limits.max_step_tokens = kDeviceStepTokens;
   }
-  if (options_.max_running) {
-    limits.max_logit_rows = *options_.max_running;
-    limits.max_step_tokens = std::max(limits.max_step_tokens, *options_.max_running);
+  const std::optional<int> running =
+      options_.max_running || !on_gpu() ? options_.max_running : options_.max_running_gpu;
+  if (running) {
+    limits.max_logit_rows = *running;
+    limits.max_step_tokens = std::max(limits.max_step_tokens, *running);
   }
   return limits;
 }

@@ -31,6 +31,7 @@ struct SessionOptions {
   int threads = 0;                      // 0: choose
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
   std::optional<int> max_running;       // sequences in one step
+  std::optional<int> max_running_gpu;   // the same on GPUs, where max_running says nothing
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
   MessageOptions messages;

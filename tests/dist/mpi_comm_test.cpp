@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 
 #include "kernels/error.hpp"
@@ -209,6 +210,34 @@ TEST(MpiControlPlane, AWrongRootIsRefused) {
   MpiControlPlane control(test_session().world());
   std::vector<std::byte> bytes;
   EXPECT_THROW(control.broadcast(bytes, control.size()), CommError);
+}
+
+TEST(MpiControlPlane, WordsReachTheRootWhileTheOthersWaitForIt) {
+  MpiControlPlane control(test_session().world());
+  int words = 0;
+  control.while_waiting([&] {
+    if (words < 2) {
+      control.notify_root(100 * control.rank() + words++);
+    }
+  });
+  std::multiset<int> heard;
+  std::multiset<int> wanted;
+  if (control.rank() == 0) {
+    control.notify_root(7);
+    wanted.insert(7);
+    for (int rank = 1; rank < control.size(); ++rank) {
+      wanted.insert({100 * rank, 100 * rank + 1});
+    }
+    while (heard.size() < wanted.size()) {  // the others wait below, however long this takes
+      if (const std::optional<int> word = control.notified()) {
+        heard.insert(*word);
+      }
+    }
+  }
+  std::vector<std::byte> bytes;
+  control.broadcast(bytes, 0);
+  EXPECT_EQ(heard, wanted);
+  EXPECT_FALSE(control.notified());
 }
 
 }  // namespace

@@ -16,3 +16,6 @@ cp "$folder/m.h5" "$folder/damaged.h5"
 # In the middle of a file lie weights.
 printf 'damage' | dd of="$folder/damaged.h5" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
 echo 'not a model' >"$folder/foreign.h5"
+mkdir "$folder/batch"
+echo '{"prompt": "x"}' >"$folder/batch/own.jsonl"
+echo 'my notes' >"$folder/batch/foreign.jsonl"

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 
 #include "kernels/error.hpp"
@@ -256,6 +257,29 @@ TEST(OrderedSum, AddsFromTheFirstPartOn) {
   EXPECT_EQ(sum, 0.0f);
   ordered_sum(std::vector{large.data(), minus.data(), one.data()}, 1, &sum);
   EXPECT_EQ(sum, 1.0f);
+}
+
+TEST(ThreadControlPlane, WordsReachTheRootWithoutACollective) {
+  run_ranks(3, [](int rank, Communicator&, ControlPlane& control) {
+    int asked = 0;
+    control.while_waiting([&] {
+      if (asked++ == 0) {
+        control.notify_root(10 + rank);
+      }
+    });
+    std::vector<std::byte> bytes;
+    control.broadcast(bytes, 0);
+    control.barrier();
+    EXPECT_EQ(asked, rank == 0 ? 0 : 1);
+    if (rank == 0) {
+      control.notify_root(10);
+      std::multiset<int> words;
+      while (const std::optional<int> word = control.notified()) {
+        words.insert(*word);
+      }
+      EXPECT_EQ(words, (std::multiset<int>{10, 11, 12}));
+    }
+  });
 }
 
 }  // namespace
