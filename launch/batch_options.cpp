@@ -134,9 +134,7 @@ BatchOptions batch_options(const ParsedOptions& parsed) {
     return parsed.given(name) ? parsed.text(name) : std::string();
   };
   BatchOptions options;
-  constexpr int kRunningOnGpu = 256;  // steps of so many cost little more than smaller ones
   options.session = session_options(parsed);
-  options.session.max_running_gpu = kRunningOnGpu;
   options.sampling = sampling_options(parsed);
   options.input = parsed.text("input");
   options.output = parsed.text("output");
@@ -159,7 +157,7 @@ BatchOptions batch_options(const ParsedOptions& parsed) {
   }
   if (parsed.given("max-running")) {
     constexpr std::int64_t kMostRunning = 4096;
-    options.session.max_running = static_cast<int>(parsed.integer("max-running", 1, kMostRunning));
+    options.max_running = static_cast<int>(parsed.integer("max-running", 1, kMostRunning));
   }
   if (parsed.given("kv-tokens")) {
     options.kv_tokens = parsed.integer("kv-tokens", 1, std::numeric_limits<std::int32_t>::max());

@@ -27,6 +27,7 @@ struct BatchOptions {
   std::optional<std::chrono::seconds> time_limit;
   std::chrono::milliseconds grace{20000};
   bool prefix_cache = true;
+  std::optional<int> max_running;  // requests at the same time
   std::optional<std::int64_t> kv_tokens;
   std::chrono::seconds between_lines{30};
   std::string report;   // empty: none

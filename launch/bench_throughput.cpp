@@ -89,8 +89,7 @@ void measure(Engine& engine, const std::vector<WorkItem>& items, const Throughpu
              std::int64_t vocabulary, ThroughputResult& result) {
   Work work(engine, items, options, vocabulary);
   // As many as run at once warm caches and threads, have products tuned and graphs recorded.
-  const std::size_t some =
-      std::min(items.size(), static_cast<std::size_t>(options.session.max_running.value_or(1)));
+  const std::size_t some = std::min(items.size(), static_cast<std::size_t>(options.max_running));
   std::int64_t some_tokens = 0;
   for (std::size_t i = 0; i < some; ++i) {
     some_tokens += items[i].prompt_tokens;
@@ -119,7 +118,8 @@ double sum_of_all(Session& session, double own) {
 }
 
 // Collective.
-void add_floors(Session& session, const std::vector<WorkItem>& items, ThroughputResult& result) {
+void add_floors(Session& session, const std::vector<WorkItem>& items, int max_running,
+                ThroughputResult& result) {
   const auto most_at_once = static_cast<std::int64_t>(session.model().max_step_tokens());
   const std::int64_t at_once =
       from_root(session.control(), std::min(result.prompt_tokens, most_at_once));
@@ -136,10 +136,9 @@ void add_floors(Session& session, const std::vector<WorkItem>& items, Throughput
   for (const WorkItem& item : items) {
     kv_read += kv_token * item.output_tokens * (item.prompt_tokens + item.output_tokens / 2.0);
   }
-  const double steps =
-      static_cast<double>(result.output_tokens) /
-      static_cast<double>(std::min<std::size_t>(
-          result.requests, static_cast<std::size_t>(session.model().max_logit_rows())));
+  const double steps = static_cast<double>(result.output_tokens) /
+                       static_cast<double>(std::min<std::size_t>(
+                           result.requests, static_cast<std::size_t>(max_running)));
   result.prompt_floor =
       gemm.seconds * static_cast<double>(result.prompt_tokens) / static_cast<double>(at_once);
   result.decode_floor = (steps * weights + kv_read) / bandwidth;
@@ -172,17 +171,17 @@ ThroughputResult measure_throughput(Session& session, const ThroughputOptions& o
   std::sort(lengths.rbegin(), lengths.rend());
   // On a GPU the cache takes what there is; one request must fit.
   const bool on_host = session.device().place() == Place::host;
-  const auto running = static_cast<std::size_t>(session.options().max_running.value_or(1));
+  const auto running = static_cast<std::size_t>(options.max_running);
   lengths.resize(std::min(lengths.size(), on_host ? running : 1));
   std::int64_t kv_tokens = 0;
   for (const std::int64_t length : lengths) {
     kv_tokens += length;
   }
-  session.load(from_root(session.control(), kv_tokens),
-               from_root(session.control(), static_cast<int>(lengths.size())));
+  session.load(from_root(session.control(), kv_tokens), options.max_running);
   session.serve(
-      [&](Engine& engine) { measure(engine, items, options, session.spec().vocabulary, result); });
-  add_floors(session, items, result);
+      [&](Engine& engine) { measure(engine, items, options, session.spec().vocabulary, result); },
+      {.max_running = options.max_running});
+  add_floors(session, items, options.max_running, result);
   return result;
 }
 

@@ -14,7 +14,8 @@ struct ThroughputOptions {
   int input_tokens = 128;
   int output_tokens = 128;
   std::filesystem::path workload;  // empty: random prompts of those lengths
-  SamplingOptions sampling;        // how answers are drawn
+  int max_running = 256;
+  SamplingOptions sampling;  // how answers are drawn
   int repeats = 5;
   std::uint64_t seed = 0;
   bool json = false;

@@ -28,8 +28,8 @@ std::string throughput_text(const LoadedFacts& facts, const ThroughputOptions& o
   text += fmt::format(
       "run      {} requests at once, {} prompt tokens, {} new tokens in all, at most {} running, "
       "{} repeats after one, seed {}\n\n",
-      result.requests, result.prompt_tokens, result.output_tokens,
-      options.session.max_running.value_or(0), options.repeats, options.seed);
+      result.requests, result.prompt_tokens, result.output_tokens, options.max_running,
+      options.repeats, options.seed);
   text += fmt::format("output          {:.1f} tok/s, spread {:.1f} %\n", result.output_speed.mean,
                       100 * result.output_speed.spread());
   text += fmt::format(
@@ -74,7 +74,7 @@ nlohmann::json throughput_json(const LoadedFacts& facts, const ThroughputOptions
       {"requests", result.requests},
       {"prompt_tokens", result.prompt_tokens},
       {"output_tokens", result.output_tokens},
-      {"max_running", options.session.max_running.value_or(0)},
+      {"max_running", options.max_running},
       {"repeats", options.repeats},
       {"seed", options.seed},
       {"temperature", options.sampling.temperature},

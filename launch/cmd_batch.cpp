@@ -22,7 +22,8 @@ using Clock = std::chrono::steady_clock;
 
 // Kept of a Slurm allocation for the way out: flushing, the report, the end of the ranks.
 constexpr std::chrono::seconds kWayOut{10};
-constexpr int kHostSequences = 64;
+constexpr int kRunningOnHost = 64;
+constexpr int kRunningOnGpu = 256;  // steps of so many cost little more than smaller ones
 
 std::uint64_t available_bytes() {
   std::ifstream memory("/proc/meminfo");
@@ -39,8 +40,8 @@ std::uint64_t available_bytes() {
 // Collective. On a GPU the cache takes what there is, and one whole sequence must fit. On hosts as
 // many whole sequences as run at the same time, within a quarter of the memory that is free: what
 // is short is shared, requests give way to one another.
-std::int64_t choose_kv_tokens(Session& session, const MpiSession& mpi,
-                              const BatchOptions& options) {
+std::int64_t choose_kv_tokens(Session& session, const MpiSession& mpi, const BatchOptions& options,
+                              int running) {
   if (options.kv_tokens) {
     return *options.kv_tokens;
   }
@@ -51,9 +52,8 @@ std::int64_t choose_kv_tokens(Session& session, const MpiSession& mpi,
   const auto tokens =
       static_cast<std::int64_t>(room / std::max<std::uint64_t>(1, session.kv_bytes_per_token()));
   const std::vector<std::int64_t> all = gather(session.control(), tokens);
-  const std::int64_t sequences = session.options().max_running.value_or(kHostSequences);
-  return std::max(session.context(), std::min(*std::min_element(all.begin(), all.end()),
-                                              sequences * session.context()));
+  return std::max(session.context(),
+                  std::min(*std::min_element(all.begin(), all.end()), running * session.context()));
 }
 
 // What the root holds besides the session; everything that may be wrong with the files is found
@@ -247,12 +247,13 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   if (!session.root()) {
     pass_signals_on(session.control());
   }
-  session.load(choose_kv_tokens(session, mpi, options),
-               session.options().max_running.value_or(kHostSequences));
+  const bool on_host = session.device().place() == Place::host;
+  const int running = options.max_running.value_or(on_host ? kRunningOnHost : kRunningOnGpu);
+  session.load(choose_kv_tokens(session, mpi, options, running), running);
   const std::vector<RankSeat> seats = gather_seats(session, mpi.host());
   ExitCode code = ExitCode::fine;
   session.serve([&](Engine& engine) { code = work(session, engine, options, desk, seats); },
-                {.prefix_caching = options.prefix_cache});
+                {.prefix_caching = options.prefix_cache, .max_running = running});
   code = static_cast<ExitCode>(from_root(session.control(), static_cast<int>(code)));
   session.close();
   return code;

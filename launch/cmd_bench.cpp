@@ -153,7 +153,7 @@ ThroughputOptions throughput_options(const ParsedOptions& parsed) {
     options.sampling.temperature = 0.75;
     options.sampling.presence_penalty = 1.15;
   }
-  options.session.max_running = static_cast<int>(std::min<std::int64_t>(
+  options.max_running = static_cast<int>(std::min<std::int64_t>(
       parsed.integer("max-running", 1, 4096), static_cast<std::int64_t>(options.requests)));
   return options;
 }

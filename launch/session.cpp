@@ -117,12 +117,8 @@ ModelLimits Session::limits() const {
   if (on_gpu()) {
     limits.max_step_tokens = kDeviceStepTokens;
   }
-  const std::optional<int> running =
-      options_.max_running || !on_gpu() ? options_.max_running : options_.max_running_gpu;
-  if (running) {
-    limits.max_logit_rows = *running;
-    limits.max_step_tokens = std::max(limits.max_step_tokens, *running);
-  }
+  limits.max_logit_rows = std::max(limits.max_logit_rows, sequences_);
+  limits.max_step_tokens = std::max(limits.max_step_tokens, sequences_);
   return limits;
 }
 
@@ -167,6 +163,7 @@ std::string Session::occupied_text() {
 }
 
 void Session::load(std::int64_t kv_tokens, int sequences, KvSize size) {
+  sequences_ = sequences;
   cache_.reset();  // an earlier load makes room
   model_.reset();
   const auto start = std::chrono::steady_clock::now();

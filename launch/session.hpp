@@ -30,8 +30,6 @@ struct SessionOptions {
   bool graphs = true;
   int threads = 0;                      // 0: choose
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
-  std::optional<int> max_running;       // sequences in one step
-  std::optional<int> max_running_gpu;   // the same on GPUs, where max_running says nothing
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
   MessageOptions messages;
@@ -118,6 +116,7 @@ class Session {
   MpiControlPlane control_;
   RankGrid grid_;
   int threads_ = 1;
+  int sequences_ = 1;  // that run at the same time
   RankDevice ranked_;
   std::optional<ModelToRun> to_run_;
   std::optional<ShardPlan> plan_;

@@ -13,7 +13,8 @@ namespace {
 
 SchedulerLimits limits_of(const Model& model, const KvCache& cache, const EngineOptions& options) {
   return {.max_step_tokens = model.max_step_tokens(),
-          .max_running = std::min(model.max_logit_rows(), model.max_step_tokens()),
+          .max_running = std::min({model.max_logit_rows(), model.max_step_tokens(),
+                                   options.max_running.value_or(model.max_logit_rows())}),
           .page_size = cache.layout().page_size,
           .prefix_caching = options.prefix_caching};
 }

@@ -23,7 +23,8 @@ namespace tutti {
 using TokenSink = std::function<void(const TokenEvent&)>;
 
 struct EngineOptions {
-  bool prefix_caching = true;  // requests whose prompts begin alike share pages
+  bool prefix_caching = true;      // requests whose prompts begin alike share pages
+  std::optional<int> max_running;  // requests at the same time, fewer than the model could take
 };
 
 // Rank 0's side. The other ranks of the group run `follow` meanwhile.

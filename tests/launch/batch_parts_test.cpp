@@ -223,7 +223,7 @@ TEST(BatchOptions, AreRead) {
   EXPECT_EQ(options.input, "-");
   EXPECT_EQ(options.time_limit, seconds(3600));
   EXPECT_EQ(options.flush, std::chrono::milliseconds(500));
-  EXPECT_EQ(options.session.max_running, 9);
+  EXPECT_EQ(options.max_running, 9);
   EXPECT_FALSE(options.prefix_cache);
   EXPECT_EQ(options.existing, ExistingOutput::replace);
   EXPECT_EQ(options.sampling.logprobs, 2);
