@@ -40,10 +40,11 @@ class Work {
        std::int64_t vocabulary)
       : engine_(engine), items_(items), options_(options), vocabulary_(vocabulary) {}
 
-  // Seconds for all requests, submitted at once.
-  double run(bool prompts_only) {
+  // Seconds for the first `count` requests, submitted at once.
+  double run(std::size_t count, bool prompts_only) {
     std::vector<Request> requests;
-    for (const WorkItem& item : items_) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const WorkItem& item = items_[i];
       Request request{
           .id = next_id_, .stream = next_id_, .prompt = item.prompt, .options = options_.sampling};
       if (request.prompt.empty()) {
@@ -87,13 +88,21 @@ EngineCounters difference(EngineCounters after, const EngineCounters& before) {
 void measure(Engine& engine, const std::vector<WorkItem>& items, const ThroughputOptions& options,
              std::int64_t vocabulary, ThroughputResult& result) {
   Work work(engine, items, options, vocabulary);
-  work.run(false);  // warms caches and threads, tunes products, records graphs
-  result.prompt_seconds = work.run(true);
+  // As many as run at once warm caches and threads, have products tuned and graphs recorded.
+  const std::size_t some =
+      std::min(items.size(), static_cast<std::size_t>(options.session.max_running.value_or(1)));
+  std::int64_t some_tokens = 0;
+  for (std::size_t i = 0; i < some; ++i) {
+    some_tokens += items[i].prompt_tokens;
+  }
+  work.run(some, false);
+  result.prompt_seconds = work.run(some, true) * static_cast<double>(result.prompt_tokens) /
+                          static_cast<double>(some_tokens);
   const EngineCounters before = engine.counters();
   std::vector<double> seconds;
   std::vector<double> speeds;
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
-    seconds.push_back(work.run(false));
+    seconds.push_back(work.run(items.size(), false));
     speeds.push_back(static_cast<double>(result.output_tokens) / seconds.back());
   }
   result.seconds = summarize(seconds);

@@ -24,10 +24,11 @@ struct ThroughputResult {
   std::size_t requests = 0;
   std::int64_t prompt_tokens = 0;  // of all requests
   std::int64_t output_tokens = 0;
-  Summary seconds;            // of a repeat
-  Summary output_speed;       // tokens of answers per second
-  EngineCounters counters;    // of all measured repeats together
-  double prompt_seconds = 0;  // of all prompts with an answer of one token each
+  Summary seconds;          // of a repeat
+  Summary output_speed;     // tokens of answers per second
+  EngineCounters counters;  // of all measured repeats together
+  double prompt_seconds =
+      0;  // of all prompts, from as many as run at once with an answer of one token
   // What the same would take at the ceilings that were measured in this run.
   double prompt_floor = 0;  // the prompts' matrix products by the library, seconds
   double decode_floor = 0;  // reading weights, once for each step of full size, and keys and values

@@ -5,7 +5,7 @@
 #include "kernels/device_ops.hpp"
 #include "kernels/gated_gemm.hpp"
 #include "tests/kernels/kernel_fixture.hpp"
-#include "tests/support/gpu_fixture.hpp"
+#include "tests/support/gpu_compare.hpp"
 
 namespace tutti {
 namespace {
@@ -16,6 +16,7 @@ using testing::GpuTest;
 using testing::random_floats;
 using testing::rounded;
 using testing::to_gpu;
+using testing::token_counts;
 using testing::unit_roundoff;
 
 struct Case {
@@ -79,7 +80,7 @@ TEST_P(GatedGemmCudaShapeTest, AgreesWithTheFormula) {
   const GpuArray weight = to_gpu(device(), c.dtype, {2 * c.columns, c.in}, w);
   const GpuArray all = to_gpu(device(), c.dtype, {kMost, c.in}, x);
   const double roundoff = unit_roundoff(c.dtype);
-  for (const std::int64_t tokens : {1, 2, 5, 8, 9, 16, 17, 33}) {
+  for (const std::int64_t tokens : token_counts({1, 2, 5, 8, 9, 16, 17, 33})) {
     const std::vector<float> y = run(all.view.row_slice({0, tokens}), weight.view);
     for (std::size_t i = 0; i < y.size(); ++i) {
       const Reference& r = wanted[i];
@@ -123,7 +124,7 @@ TEST_F(GatedGemmCudaTest, LimitsOfTheGateAreExact) {
     w[c * std::size_t(in) + c] = gates[c];
     w[(4 + c) * std::size_t(in) + 10 + c] = static_cast<float>(c + 2);
   }
-  for (const std::int64_t tokens : {1, 9, 20}) {
+  for (const std::int64_t tokens : token_counts({1, 9, 20})) {
     const GpuArray weight = to_gpu(device(), DType::bf16, {8, in}, w);
     const GpuArray x = to_gpu(device(), DType::bf16, {tokens, in},
                               std::vector<float>(std::size_t(tokens * in), 1.0f));

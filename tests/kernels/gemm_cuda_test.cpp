@@ -7,7 +7,7 @@
 #include "kernels/device_ops.hpp"
 #include "kernels/gemm.hpp"
 #include "tests/kernels/kernel_fixture.hpp"
-#include "tests/support/gpu_fixture.hpp"
+#include "tests/support/gpu_compare.hpp"
 
 namespace tutti {
 namespace {
@@ -20,6 +20,7 @@ using testing::GpuTest;
 using testing::random_floats;
 using testing::rounded;
 using testing::to_gpu;
+using testing::token_counts;
 
 constexpr int kMostTokens = 200;
 
@@ -61,11 +62,11 @@ std::ostream& operator<<(std::ostream& os, const Case& c) {
   return os << name_of(c.dtype) << " [" << c.out << ", " << c.in << "]";
 }
 
-std::vector<int> token_counts(const Case& c) {
+std::vector<std::int64_t> counts_for(const Case& c) {
   if (c.out * c.in > 8'000'000) {
-    return {1, 8, 16, 33};
+    return token_counts({1, 8, 16, 33});
   }
-  return {1, 2, 3, 5, 8, 9, 13, 16, 17, 33, 64, kMostTokens};
+  return token_counts({1, 2, 3, 5, 8, 9, 13, 16, 17, 33, 64, kMostTokens});
 }
 
 class GemmCudaTest : public GpuTest {
@@ -94,14 +95,14 @@ class GemmCudaShapeTest : public GemmCudaTest, public ::testing::WithParamInterf
 TEST_P(GemmCudaShapeTest, SumsOfIntegersAreExact) {
   const Case c = GetParam();
   std::vector<float> w = integers(c.out * c.in, 3, 1);
-  const int most = token_counts(c).back();
+  const std::int64_t most = counts_for(c).back();
   std::vector<float> x = integers(most * c.in, 2, 2);
   const std::vector<float> sums = host_product(x, w, most, c.out, c.in);
   const std::vector<float> bias = integers(c.out, 50, 3);
   const GpuArray weight = to_gpu(device(), c.dtype, {c.out, c.in}, w);
   const GpuArray all = to_gpu(device(), c.dtype, {most, c.in}, x);
   const GpuArray biases = to_gpu(device(), DType::f32, {c.out}, bias);
-  for (const int tokens : token_counts(c)) {
+  for (const std::int64_t tokens : counts_for(c)) {
     for (const DType y_dtype : {c.dtype, DType::f32}) {
       for (const bool with_bias : {false, true}) {
         const std::vector<float> y = run(all.view.row_slice({0, tokens}), {weight.view},
@@ -166,7 +167,7 @@ TEST_F(GemmCudaTest, AgreesWithTheHostOnAnyNumbers) {
       const std::vector<float> sizes = host_product(x_sizes, w_sizes, most, out, in);
       const GpuArray weight = to_gpu(device(), dtype, {out, in}, w);
       const GpuArray all = to_gpu(device(), dtype, {most, in}, x);
-      for (const std::int64_t tokens : {1, 7, 16, 40}) {
+      for (const std::int64_t tokens : token_counts({1, 7, 16, 40})) {
         const std::vector<float> y =
             run(all.view.row_slice({0, tokens}), {weight.view}, {}, DType::f32);
         for (std::size_t i = 0; i < y.size(); ++i) {
@@ -216,7 +217,7 @@ TEST_F(GemmCudaTest, RepeatedCallsGiveTheSameBitsHoweverTheyOverlap) {
   for (const DType dtype : {DType::bf16, DType::f32}) {
     const GpuArray weight = to_gpu(device(), dtype, {out, in}, random_floats(out * in, 1));
     const GpuArray x = to_gpu(device(), dtype, {33, in}, random_floats(33 * in, 2));
-    for (const std::int64_t tokens : {1, 8, 16, 33}) {
+    for (const std::int64_t tokens : token_counts({1, 8, 16, 33})) {
       const TensorView some = x.view.row_slice({0, tokens});
       const std::vector<float> first = run(some, {weight.view}, {}, dtype);
       for (const GemmTuning& tuning :
@@ -252,7 +253,7 @@ TEST_F(GemmCudaTest, TakesStridedRows) {
       const std::vector<float> sums = host_product(x, w, 40, out, in);
       const GpuArray weight = to_gpu(device(), dtype, {out, width}, w_wide);
       const GpuArray all = to_gpu(device(), dtype, {40, width}, x_wide);
-      for (const std::int64_t tokens : {1, 6, 16, 40}) {
+      for (const std::int64_t tokens : token_counts({1, 6, 16, 40})) {
         const std::vector<float> y =
             run(all.view.row_slice({0, tokens}).column_slice({pad, pad + in}),
                 {weight.view.column_slice({pad, pad + in})}, {}, dtype, 5);
@@ -280,7 +281,7 @@ TEST_F(GemmCudaTest, TakesStridedRows) {
 TEST_F(GemmCudaTest, AChainInARecordedGraphWaitsForEachPredecessor) {
   const std::int64_t n = 1536;
   constexpr int kLinks = 12;
-  for (const std::int64_t tokens : {1, 16, 24}) {
+  for (const std::int64_t tokens : token_counts({1, 16, 24})) {
     std::vector<GpuArray> weights;
     std::vector<float> wanted = integers(tokens * n, 100, 9);
     const GpuArray x = to_gpu(device(), DType::bf16, {tokens, n}, wanted);
@@ -325,7 +326,7 @@ TEST_F(GemmCudaTest, AChainInARecordedGraphWaitsForEachPredecessor) {
 }
 
 TEST_F(GemmCudaTest, MayBeRecordedBeforeItWasEverCalled) {
-  for (const std::int64_t tokens : {2, 48}) {
+  for (const std::int64_t tokens : token_counts({2, 48})) {
     const std::int64_t out = 96;
     const std::int64_t in = 136;
     std::vector<float> w = integers(out * in, 3, 1);
