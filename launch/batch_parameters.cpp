@@ -62,18 +62,26 @@ bool boolean(std::string_view name, const json& value) {
   return value.get<bool>();
 }
 
-void set_stop(std::string_view name, const json& value, BatchRequest& request) {
-  const json list = value.is_array() ? value : json::array({value});
-  if (list.size() > kMostStops) {
-    throw RequestRefused("invalid_value", fmt::format("'{}' wants at most {} texts, found {}", name,
-                                                      kMostStops, list.size()));
+void add_stop(std::string_view name, const json& stop, BatchRequest& request) {
+  if (!stop.is_string() || stop.get_ref<const std::string&>().empty()) {
+    refuse(name, "a text that is not empty, or a list of them", stop);
   }
+  request.sampling.stop.push_back(stop.get<std::string>());
+}
+
+// Values are never copied: they may be nested deeper than a recursive copy can go.
+void set_stop(std::string_view name, const json& value, BatchRequest& request) {
   request.sampling.stop.clear();
-  for (const json& stop : list) {
-    if (!stop.is_string() || stop.get_ref<const std::string&>().empty()) {
-      refuse(name, "a text that is not empty, or a list of them", stop);
-    }
-    request.sampling.stop.push_back(stop.get<std::string>());
+  if (!value.is_array()) {
+    add_stop(name, value, request);
+    return;
+  }
+  if (value.size() > kMostStops) {
+    throw RequestRefused("invalid_value", fmt::format("'{}' wants at most {} texts, found {}", name,
+                                                      kMostStops, value.size()));
+  }
+  for (const json& stop : value) {
+    add_stop(name, stop, request);
   }
 }
 

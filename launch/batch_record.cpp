@@ -135,14 +135,15 @@ std::optional<RecordMark> mark_of(std::string_view line, const std::string& fing
     return std::nullopt;
   }
   const nlohmann::json record = nlohmann::json::parse(line, nullptr, false);
-  const auto member = [](const nlohmann::json& object, const char* name) {
-    const auto found = object.is_object() ? object.find(name) : object.end();
-    return object.is_object() && found != object.end() ? *found : nlohmann::json();
+  static const nlohmann::json kNothing;
+  const auto member = [](const nlohmann::json& object, const char* name) -> const nlohmann::json& {
+    const auto found = object.find(name);
+    return object.is_object() && found != object.end() ? *found : kNothing;
   };
-  const nlohmann::json own = member(record, "tutti");
-  const nlohmann::json id = member(record, "custom_id");
-  const nlohmann::json request = member(own, "request");
-  const nlohmann::json model = member(own, "model");
+  const nlohmann::json& own = member(record, "tutti");
+  const nlohmann::json& id = member(record, "custom_id");
+  const nlohmann::json& request = member(own, "request");
+  const nlohmann::json& model = member(own, "model");
   if (!id.is_string() || !request.is_string() || !model.is_string()) {
     return std::nullopt;
   }

@@ -234,6 +234,19 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{R"({"prompt": "x", "seed": 1.5})", "invalid_value", "'seed'"},
         BadLine{R"({"prompt": "x", "ignore_eos": 1})", "invalid_value", "true or false"}));
 
+TEST(BatchRequest, DeeplyNestedValuesAreRefused) {
+  const std::string deep = std::string(1000000, '[') + std::string(1000000, ']');
+  for (const char* name : {"stop", "prompt", "messages", "logit_bias", "temperature", "stream",
+                           "response_format", "custom_id", "stop_token_ids", "unknown"}) {
+    std::string line = "{\"" + std::string(name) + "\": " + deep;
+    line += name == std::string("prompt") || name == std::string("messages")
+                ? "}"
+                : ", \"prompt\": \"x\"}";
+    EXPECT_TRUE(parse(line).refusal) << name;
+  }
+  EXPECT_TRUE(parse(deep).refusal);
+}
+
 TEST(BatchRequest, TheHashIsOfEverythingThatAnAnswerDependsOn) {
   const std::string base = R"({"custom_id": "a", "prompt": "x")";
   const auto hash = [](const std::string& line) {
