@@ -3,7 +3,8 @@
 # again, and passes where the output then holds every request once, equal to a run that nobody
 # disturbed. KIND: root, other, launcher (kill -9 of these), term, usr1, interrupt, interrupt_twice,
 # full (a limit on the file's size), tmpfs (a full disk; 77 where none can be mounted), random (a
-# victim and a time by chance). TUTTI_CRASH_SEED repeats a random run.
+# victim and a time by chance). TUTTI_CRASH_SEED repeats a random run; TUTTI_CRASH_DEVICE is where to
+# compute (host).
 set -u
 kind=$1 trials=$2 ranks=$3 tutti=$4 model=$5
 shift 5
@@ -47,7 +48,7 @@ records=$((requests + 1))
 batch() { # OUTPUT LAUNCHER…
   local output=$1
   shift
-  exec "$@" "$tutti" batch "$model" -i "$folder/in.jsonl" -o "$output" --threads 1 --device host \
+  exec "$@" "$tutti" batch "$model" -i "$folder/in.jsonl" -o "$output" --threads 1 --device "${TUTTI_CRASH_DEVICE:-host}" \
     --max-running 3 --progress none --grace-seconds 30 </dev/null >>"$folder/log" 2>&1
 }
 # Records without the time at which they were made, sorted.
