@@ -14,7 +14,7 @@ constexpr double kPanelHeight = 340;
 constexpr double kTop = 34;  // for the title above all panels
 constexpr double kLeft = 64;
 constexpr double kRight = 16;
-constexpr double kHead = 30;
+constexpr double kHead = 48;  // for a panel's title and its key
 constexpr double kFoot = 48;
 constexpr std::string_view kInk = "#808080";
 constexpr std::array<std::string_view, 4> kColours = {"#2f86d6", "#e0701a", "#3fa34d", "#a05fc4"};
@@ -88,7 +88,7 @@ std::string axes(const PlotPanel& panel, const Frame& frame) {
   svg += text_at(
       0, 0, "middle", panel.y_name,
       fmt::format(" transform=\"translate({:.1f} {:.1f}) rotate(-90)\"", frame.left() - 48, up));
-  svg += text_at(middle, frame.top() - 12, "middle", panel.title, " font-weight=\"bold\"");
+  svg += text_at(middle, frame.top() - 30, "middle", panel.title, " font-weight=\"bold\"");
   return svg;
 }
 
@@ -124,16 +124,17 @@ std::string points_of(const PlotSeries& series, const Frame& frame, std::string_
 std::string panel_at(const PlotPanel& panel, double left) {
   const Frame frame(panel, left);
   std::string svg = axes(panel, frame);
-  double y = frame.top() + 12;
+  const double y = frame.top() - 8;
+  double x = frame.left() + 4;
   std::size_t next = 0;
   for (const PlotSeries& series : panel.series) {
     const std::string_view colour = series.dashed ? kInk : kColours[next++ % kColours.size()];
     svg += points_of(series, frame, colour);
-    svg += line_at(frame.left() + 10, y - 4, frame.left() + 30, y - 4,
+    svg += line_at(x, y - 4, x + 16, y - 4,
                    fmt::format("stroke=\"{}\" stroke-width=\"2\"{}", colour,
                                series.dashed ? " stroke-dasharray=\"5 4\"" : ""));
-    svg += text_at(frame.left() + 36, y, "start", series.name);
-    y += 16;
+    svg += text_at(x + 20, y, "start", series.name);
+    x += 34 + 6.2 * static_cast<double>(series.name.size());  // about as wide as it will be
   }
   return svg;
 }
