@@ -74,6 +74,7 @@ void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t
                      LatencyResult& result) {
   std::vector<double> first;
   std::vector<double> between;
+  std::vector<double> medians;
   std::vector<double> speeds;
   std::vector<double> whole;
   std::uint64_t id = 0;
@@ -92,6 +93,8 @@ void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t
     const double begun = arrivals.all_begun();
     first.push_back(begun);
     const std::size_t gaps = add_gaps(arrivals, between);
+    medians.push_back(
+        summarize({between.end() - static_cast<std::ptrdiff_t>(gaps), between.end()}).p50);
     if (arrivals.end > begun) {
       speeds.push_back(static_cast<double>(gaps) / (arrivals.end - begun));
     }
@@ -99,6 +102,7 @@ void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t
   }
   result.first_token = summarize(first);
   result.between_tokens = summarize(between);
+  result.median_between = summarize(medians);
   result.decode_speed = summarize(speeds);
   result.whole_speed = summarize(whole);
 }
@@ -138,11 +142,13 @@ LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
       [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
   result.ranks = session.gather_facts();  // before the ceilings take memory of their own
   result.collective_seconds = collective_seconds_of_step(session, options.batch);
-  const GemmCeiling gemm = library_gemm_of_all(
-      session, static_cast<std::int64_t>(options.batch) * options.prompt_tokens);
-  result.prompt_flops = gemm.flops;
-  result.library_seconds = gemm.seconds;
-  result.read_bandwidth = read_bandwidth_of_all(session);
+  if (options.ceilings) {
+    const GemmCeiling gemm = library_gemm_of_all(
+        session, static_cast<std::int64_t>(options.batch) * options.prompt_tokens);
+    result.prompt_flops = gemm.flops;
+    result.library_seconds = gemm.seconds;
+    result.read_bandwidth = read_bandwidth_of_all(session);
+  }
   result.weight_bytes_per_token = weights_read(session, result.ranks) / options.batch;
   result.kv_bytes_per_token = kv_read(session, options.prompt_tokens + options.new_tokens / 2.0);
   return result;

@@ -14,11 +14,13 @@ struct LatencyOptions {
   int repeats = 5;
   std::uint64_t seed = 0;
   bool json = false;
+  bool ceilings = true;  // measure the library and the memory too
 };
 
 struct LatencyResult {
   Summary first_token;     // seconds until every request has its first token, one per repeat
   Summary between_tokens;  // seconds from one token of a request to its next, over all repeats
+  Summary median_between;  // of each repeat's median between tokens
   Summary decode_speed;    // tokens per second of all requests once all have begun, one per repeat
   Summary whole_speed;     // tokens per second from the start to the end, one per repeat
   std::vector<TokenId> tokens;        // of the first request of the first measured repeat

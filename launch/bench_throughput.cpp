@@ -86,7 +86,8 @@ EngineCounters difference(EngineCounters after, const EngineCounters& before) {
 }
 
 void measure(Engine& engine, const std::vector<WorkItem>& items, const ThroughputOptions& options,
-             std::int64_t vocabulary, ThroughputResult& result) {
+             const std::function<void()>& before_repeat, std::int64_t vocabulary,
+             ThroughputResult& result) {
   Work work(engine, items, options, vocabulary);
   // As many as run at once warm caches and threads, have products tuned and graphs recorded.
   const std::size_t some = std::min(items.size(), static_cast<std::size_t>(options.max_running));
@@ -98,9 +99,12 @@ void measure(Engine& engine, const std::vector<WorkItem>& items, const Throughpu
   result.prompt_seconds = work.run(some, true) * static_cast<double>(result.prompt_tokens) /
                           static_cast<double>(some_tokens);
   const EngineCounters before = engine.counters();
-  std::vector<double> seconds;
+  std::vector<double>& seconds = result.repeat_seconds;
   std::vector<double> speeds;
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
+    if (before_repeat) {
+      before_repeat();
+    }
     seconds.push_back(work.run(items.size(), false));
     speeds.push_back(static_cast<double>(result.output_tokens) / seconds.back());
   }
@@ -155,7 +159,8 @@ double ThroughputResult::gap_per_step() const {
   return counters.steps > 0 ? counters.gap_seconds / static_cast<double>(counters.steps) : 0;
 }
 
-ThroughputResult measure_throughput(Session& session, const ThroughputOptions& options) {
+ThroughputResult measure_throughput(Session& session, const ThroughputOptions& options,
+                                    const ThroughputHooks& hooks) {
   std::vector<WorkItem> items;
   session.on_root([&] {
     items = items_of(session, options);
@@ -178,10 +183,17 @@ ThroughputResult measure_throughput(Session& session, const ThroughputOptions& o
     kv_tokens += length;
   }
   session.load(from_root(session.control(), kv_tokens), options.max_running);
+  if (hooks.loaded) {
+    hooks.loaded();
+  }
   session.serve(
-      [&](Engine& engine) { measure(engine, items, options, session.spec().vocabulary, result); },
+      [&](Engine& engine) {
+        measure(engine, items, options, hooks.repeat, session.spec().vocabulary, result);
+      },
       {.max_running = options.max_running});
-  add_floors(session, items, options.max_running, result);
+  if (options.ceilings) {
+    add_floors(session, items, options.max_running, result);
+  }
   return result;
 }
 

@@ -2,6 +2,8 @@
 // it from more.
 #pragma once
 
+#include <functional>
+
 #include "launch/bench_workload.hpp"
 #include "launch/session.hpp"
 #include "launch/statistics.hpp"
@@ -19,12 +21,14 @@ struct ThroughputOptions {
   int repeats = 5;
   std::uint64_t seed = 0;
   bool json = false;
+  bool ceilings = true;  // measure the library and the memory too
 };
 
 struct ThroughputResult {
   std::size_t requests = 0;
   std::int64_t prompt_tokens = 0;  // of all requests
   std::int64_t output_tokens = 0;
+  std::vector<double> repeat_seconds;
   Summary seconds;          // of a repeat
   Summary output_speed;     // tokens of answers per second
   EngineCounters counters;  // of all measured repeats together
@@ -38,8 +42,15 @@ struct ThroughputResult {
   double gap_per_step() const;
 };
 
+// For who measures several sessions at the same time.
+struct ThroughputHooks {
+  std::function<void()> loaded;  // collective over the session, before the first request
+  std::function<void()> repeat;  // on the root, before each measured repeat
+};
+
 // Collective; the result is complete on rank 0 only.
-ThroughputResult measure_throughput(Session& session, const ThroughputOptions& options);
+ThroughputResult measure_throughput(Session& session, const ThroughputOptions& options,
+                                    const ThroughputHooks& hooks = {});
 
 std::string throughput_text(const LoadedFacts& facts, const ThroughputOptions& options,
                             const ThroughputResult& result);

@@ -5,106 +5,23 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_collectives.hpp"
-#include "launch/bench_latency.hpp"
-#include "launch/bench_load.hpp"
-#include "launch/bench_throughput.hpp"
+#include "launch/bench_options.hpp"
 #include "launch/commands.hpp"
 #include "launch/output.hpp"
+#include "launch/scaling_report.hpp"
 #include "launch/suggest.hpp"
 
 namespace tutti {
 namespace {
 
 const std::vector<std::string>& kinds() {
-  static const std::vector<std::string> known = {"latency", "throughput", "load", "collectives"};
+  static const std::vector<std::string> known = {"latency", "throughput", "scaling", "load",
+                                                 "collectives"};
   return known;
 }
 
-CommandSpec bench_spec() {
-  return {
-      .name = "bench",
-      .summary = "Measure a model on these ranks (latency, throughput, load, collectives)",
-      .synopsis = "KIND [MODEL.h5] [options]",
-      .text =
-          "latency: one request, or --batch of them together, with random prompt tokens. Time to\n"
-          "the first token and time per token, against the read bandwidth and the library's "
-          "matrix\n"
-          "product measured in the same run, and the memory of each rank.\n"
-          "throughput: many requests at once, as a batch job has them. Tokens per second, how "
-          "busy\n"
-          "the device is, and shares of what the library and the memory allow.\n"
-          "load: how fast the weights arrive, beside plain reading of as many bytes.\n"
-          "collectives: what the exchanges between these ranks cost; wants no model.",
-      .groups = {{.title = "Benchmark",
-                  .options =
-                      {
-                          {.name = "batch",
-                           .value = "N",
-                           .help = "latency: requests that start together",
-                           .fallback = "1"},
-                          {.name = "prompt-tokens",
-                           .value = "N",
-                           .help = "latency: tokens of the prompt",
-                           .fallback = "128"},
-                          {.name = "new-tokens",
-                           .value = "N",
-                           .help = "latency: tokens of the answer",
-                           .fallback = "128"},
-                          {.name = "requests",
-                           .value = "N",
-                           .help = "throughput: how many; of --workload at most so many",
-                           .fallback = "256"},
-                          {.name = "input-tokens",
-                           .value = "N",
-                           .help = "throughput: tokens of each prompt",
-                           .fallback = "128"},
-                          {.name = "output-tokens",
-                           .value = "N",
-                           .help = "throughput: tokens of each answer",
-                           .fallback = "128"},
-                          {.name = "workload",
-                           .value = "FILE",
-                           .help = "throughput: prompts and lengths from a file, JSON lines or "
-                                   "ShareGPT's array"},
-                          {.name = "origin",
-                           .value = "",
-                           .help = "throughput: 59 requests, 800 new tokens, temperature 0.75, "
-                                   "presence penalty 1.15, as the note that this began from"},
-                          {.name = "max-running",
-                           .value = "N",
-                           .help = "throughput: most requests at the same time",
-                           .fallback = "256"},
-                          {.name = "repeats",
-                           .value = "N",
-                           .help = "Measured answers, after one to warm up",
-                           .fallback = "5"},
-                          {.name = "seed", .value = "N", .help = "Of the prompts", .fallback = "0"},
-                          {.name = "json", .value = "", .help = "One JSON object"},
-                      }},
-                 session_option_group(),
-                 message_option_group()},
-      .operands = {"KIND", "MODEL.h5"},
-      .optional_operands = 1,
-      .examples = {"mpirun -n 2 tutti bench latency m.h5",
-                   "tutti bench throughput m.h5 --requests 1000 --input-tokens 1000",
-                   "tutti bench latency m.h5 --prompt-tokens 1024 --new-tokens 64 --json"}};
-}
-
-LatencyOptions latency_options(const ParsedOptions& parsed) {
-  constexpr std::int64_t kMostTokens = 1 << 20;
-  LatencyOptions options;
-  options.session = session_options(parsed);
-  options.batch = static_cast<int>(parsed.integer("batch", 1, ModelLimits{}.max_logit_rows));
-  options.prompt_tokens = static_cast<int>(parsed.integer("prompt-tokens", 1, kMostTokens));
-  options.new_tokens = static_cast<int>(parsed.integer("new-tokens", 2, kMostTokens));
-  options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
-  options.seed = static_cast<std::uint64_t>(parsed.integer("seed", 0, 1LL << 62));
-  options.json = parsed.flag("json");
-  return options;
-}
-
 ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
-  LatencyOptions options = latency_options(parsed);
+  const LatencyOptions options = latency_options(parsed);
   const bool quiet = options.session.messages.quiet;
   Session session(mpi, options.session);
   alike([&] {
@@ -127,37 +44,6 @@ ExitCode run_latency(const MpiSession& mpi, const ParsedOptions& parsed) {
   return ExitCode::fine;
 }
 
-ThroughputOptions throughput_options(const ParsedOptions& parsed) {
-  constexpr std::int64_t kMostTokens = 1 << 20;
-  ThroughputOptions options;
-  options.session = session_options(parsed);
-  options.requests = static_cast<std::size_t>(parsed.integer("requests", 1, 1 << 24));
-  options.input_tokens = static_cast<int>(parsed.integer("input-tokens", 1, kMostTokens));
-  options.output_tokens = static_cast<int>(parsed.integer("output-tokens", 1, kMostTokens));
-  options.repeats = static_cast<int>(parsed.integer("repeats", 1, 1000));
-  options.seed = static_cast<std::uint64_t>(parsed.integer("seed", 0, 1LL << 62));
-  options.json = parsed.flag("json");
-  if (parsed.given("workload")) {
-    options.workload = parsed.text("workload");
-    if (parsed.given("input-tokens") || parsed.given("output-tokens") || parsed.flag("origin")) {
-      throw UsageError("--workload brings its lengths: give no others, and no --origin");
-    }
-    options.requests = parsed.given("requests") ? options.requests : std::size_t{1} << 24;
-  }
-  if (parsed.flag("origin")) {
-    if (parsed.given("requests") || parsed.given("output-tokens")) {
-      throw UsageError("--origin is 59 requests of 800 new tokens: give no others");
-    }
-    options.requests = 59;
-    options.output_tokens = 800;
-    options.sampling.temperature = 0.75;
-    options.sampling.presence_penalty = 1.15;
-  }
-  options.max_running = static_cast<int>(std::min<std::int64_t>(
-      parsed.integer("max-running", 1, 4096), static_cast<std::int64_t>(options.requests)));
-  return options;
-}
-
 ExitCode run_throughput(const MpiSession& mpi, const ParsedOptions& parsed) {
   const ThroughputOptions options = throughput_options(parsed);
   Session session(mpi, options.session);
@@ -173,14 +59,26 @@ ExitCode run_throughput(const MpiSession& mpi, const ParsedOptions& parsed) {
   return ExitCode::fine;
 }
 
+ExitCode run_scaling(const MpiSession& mpi, const ParsedOptions& parsed) {
+  const ScalingOptions options = scaling_options(parsed);
+  MpiControlPlane control(mpi.world());
+  alike([&] { scaling_shapes(options, mpi.size()); });
+  on_root(control, [&] { prepare_scaling_folder(options.out); });
+  // Files grow row by row: what ends the job leaves what was measured.
+  const auto on_row = [&](const ScalingReport& report) { write_scaling_files(report, options); };
+  const Predict predict;  // nobody does yet
+  const ScalingReport report = measure_scaling(mpi, options, predict, on_row);
+  on_root(control, [&] {
+    write_result(options.throughput.json ? scaling_json_text(report, options)
+                                         : scaling_text(report, options));
+  });
+  const bool any = std::any_of(report.rows.begin(), report.rows.end(),
+                               [](const ScalingRow& row) { return row.fits(); });
+  return from_root(control, any ? 1 : 0) != 0 ? ExitCode::fine : ExitCode::does_not_fit;
+}
+
 ExitCode run_load(const MpiSession& mpi, const ParsedOptions& parsed) {
-  LoadOptions options{.session = session_options(parsed),
-                      .repeats = static_cast<int>(parsed.integer("repeats", 1, 1000)),
-                      .json = parsed.flag("json")};
-  if (options.session.random_weights) {
-    throw UsageError("bench load reads a model file: --random-weights has none");
-  }
-  options.session.messages.quiet = true;  // each load would say the same
+  const LoadOptions options = load_options(parsed);
   Session session(mpi, options.session);
   const LoadResult result = measure_load(session, options);
   session.on_root([&] {
@@ -225,6 +123,9 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   }
   if (kind == "throughput") {
     return run_throughput(mpi, parsed);
+  }
+  if (kind == "scaling") {
+    return run_scaling(mpi, parsed);
   }
   if (kind == "load") {
     return run_load(mpi, parsed);

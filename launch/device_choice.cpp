@@ -45,7 +45,9 @@ void choose_on_node(const std::vector<std::size_t>& members, const std::vector<R
     if (gpus.empty()) {
       refuse(fmt::format("rank {} sees no GPU, others do", rank), ranks);
     }
-    const GpuFacts& gpu = gpus[index % gpus.size()];
+    const std::size_t seat =
+        ranks[rank].seat < 0 ? index : static_cast<std::size_t>(ranks[rank].seat);
+    const GpuFacts& gpu = gpus[seat % gpus.size()];
     const auto [found, fresh] = owner.emplace(gpu.uuid, rank);
     if (!fresh) {
       refuse(fmt::format("{} ranks on {} would share GPU {}: ranks {} and {}, wanted one GPU each",
@@ -117,13 +119,18 @@ std::string to_text(const RankGpus& rank) {
   for (const GpuFacts& gpu : rank.gpus) {
     gpus.push_back({gpu.ordinal, gpu.name, gpu.uuid, gpu.bus_id, gpu.capability, gpu.total_bytes});
   }
-  return nlohmann::json{rank.host, rank.node, gpus, rank.why_none, rank.machine_has_gpus}.dump();
+  return nlohmann::json{rank.host, rank.node, gpus, rank.why_none, rank.machine_has_gpus, rank.seat}
+      .dump();
 }
 
 RankGpus rank_gpus_from_text(std::string_view text) {
   const auto all = nlohmann::json::parse(text);
-  RankGpus rank{
-      .host = all[0], .node = all[1], .gpus = {}, .why_none = all[3], .machine_has_gpus = all[4]};
+  RankGpus rank{.host = all[0],
+                .node = all[1],
+                .gpus = {},
+                .why_none = all[3],
+                .machine_has_gpus = all[4],
+                .seat = all[5]};
   for (const auto& gpu : all[2]) {
     rank.gpus.push_back({.ordinal = gpu[0],
                          .name = gpu[1],

@@ -19,6 +19,8 @@ struct RankGpus {
   std::vector<GpuFacts> gpus;
   std::string why_none;           // where there are none: the driver's or the loader's reason
   bool machine_has_gpus = false;  // whether it may use them or not
+  // MpiRanks::seat; -1: the rank's index among those of its node that are given here.
+  int seat = -1;
 };
 
 struct DeviceChoice {
@@ -27,8 +29,8 @@ struct DeviceChoice {
   std::string warning;        // a line for the root to say, or empty
 };
 
-// Pure; the same on every rank. A rank of a node takes the visible GPU of its index among the
-// node's ranks, or the only one it sees. `automatic` means GPUs where any rank sees one. Errors:
+// Pure; the same on every rank. A rank of a node takes the visible GPU of its seat, or the
+// only one it sees. `automatic` means GPUs where any rank sees one. Errors:
 // ConfigError that lists who sees what, where there are fewer GPUs than ranks on a node or two
 // ranks would share one; DeviceError where GPUs are wanted and nobody sees any.
 DeviceChoice choose_devices(DeviceWish wish, const std::vector<RankGpus>& ranks);

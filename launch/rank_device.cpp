@@ -22,12 +22,13 @@ bool has_gpus() {
 }
 
 // Not collective. Where GPUs are not wanted, the library is not even looked for.
-RankGpus look_around(DeviceWish wish, const MpiSession& mpi, std::optional<CudaLibrary>& library) {
+RankGpus look_around(DeviceWish wish, const MpiRanks& mpi, std::optional<CudaLibrary>& library) {
   RankGpus own{.host = mpi.host(),
                .node = mpi.node_of_rank()[static_cast<std::size_t>(mpi.rank())],
                .gpus = {},
                .why_none = "--device host",
-               .machine_has_gpus = has_gpus()};
+               .machine_has_gpus = has_gpus(),
+               .seat = mpi.seat()};
   if (wish == DeviceWish::host) {
     return own;
   }
@@ -41,7 +42,7 @@ RankGpus look_around(DeviceWish wish, const MpiSession& mpi, std::optional<CudaL
   return own;
 }
 
-NcclOptions nccl_options(const MpiSession& mpi) {
+NcclOptions nccl_options(const MpiRanks& mpi) {
   const std::vector<int>& nodes = mpi.node_of_rank();
   NcclOptions options;
   options.one_node =
@@ -71,7 +72,7 @@ std::vector<RankGpus> gather_gpus(ControlPlane& control, const RankGpus& own) {
 
 }  // namespace
 
-RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGrid& grid,
+RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid& grid,
                             ControlPlane& control, int threads) {
   std::optional<CudaLibrary> library;
   const std::vector<RankGpus> ranks = gather_gpus(control, look_around(wish, mpi, library));
@@ -81,7 +82,7 @@ RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGr
   own.warning = choice.warning;
   if (!choice.on_gpus) {
     own.device = make_host_device(threads);
-    own.communicator = std::make_unique<MpiCommunicator>(split_tensor_group(mpi.world(), grid));
+    own.communicator = std::make_unique<MpiCommunicator>(split_tensor_group(mpi.group(), grid));
     own.backend =
         mpi.size() > 1 ? fmt::format("host, {}", own.communicator->name()) : std::string("host");
     return own;

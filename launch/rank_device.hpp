@@ -7,7 +7,7 @@
 
 #include "launch/device_choice.hpp"
 #include "runtime/comm/communicator.hpp"
-#include "runtime/comm/mpi_session.hpp"
+#include "runtime/comm/mpi_ranks.hpp"
 #include "runtime/comm/rank_grid.hpp"
 
 namespace tutti {
@@ -19,9 +19,9 @@ struct RankDevice {
   std::string warning;                         // for the root to say, or empty
 };
 
-// Collective. Agrees on a device for each rank, opens it and builds the group's communicator, which
-// tests itself. Errors: AgreedFailure.
-RankDevice open_rank_device(DeviceWish wish, const MpiSession& mpi, const RankGrid& grid,
+// Collective over `ranks`, the world or a part of it. Agrees on a device for each rank, opens it
+// and builds the group's communicator, which tests itself. Errors: AgreedFailure.
+RankDevice open_rank_device(DeviceWish wish, const MpiRanks& ranks, const RankGrid& grid,
                             ControlPlane& control, int threads);
 
 }  // namespace tutti

@@ -14,7 +14,7 @@
 
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
-#include "launch/threads.hpp"
+#include "launch/rank_threads.hpp"
 #include "runtime/comm/agreement.hpp"
 
 namespace tutti {
@@ -25,41 +25,23 @@ constexpr std::uint64_t kDriverReserve = std::uint64_t{256} << 20;
 // More than contexts and libraries take before anything is loaded.
 constexpr std::uint64_t kOccupied = std::uint64_t{4} << 30;
 
-std::vector<RankCpus> cpus_of_node(ControlPlane& control, const MpiSession& mpi, int wanted) {
-  std::vector<int> mine = allowed_cpus();
-  mine.push_back(wanted);
-  const auto all = control.all_gather(std::as_bytes(std::span(mine)));
-  std::vector<RankCpus> node;
-  const std::vector<int>& nodes = mpi.node_of_rank();
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    if (nodes[rank] == nodes[static_cast<std::size_t>(mpi.rank())]) {
-      std::vector<int> cpus(all[rank].size() / sizeof(int));
-      std::memcpy(cpus.data(), all[rank].data(), all[rank].size());
-      const int asked = cpus.back();
-      cpus.pop_back();
-      node.push_back({.allowed = std::move(cpus), .wanted = asked});
-    }
-  }
-  return node;
-}
-
 // Steps of a prompt are long enough for the matrix products to run at full speed.
 constexpr int kDeviceStepTokens = 4096;
 
-GridShape one_group(const MpiSession& mpi) {
-  return {.replicas = 1, .stages = 1, .tensor_ranks = mpi.size()};
+GridShape one_group(const MpiRanks& ranks) {
+  return {.replicas = 1, .stages = 1, .tensor_ranks = ranks.size()};
 }
 
 }  // namespace
 
-Session::Session(const MpiSession& mpi, SessionOptions options)
-    : mpi_(mpi),
+Session::Session(const MpiRanks& ranks, SessionOptions options)
+    : ranks_(ranks),
       options_(std::move(options)),
-      control_(mpi.world()),
-      grid_(one_group(mpi), mpi.node_of_rank()) {
+      control_(ranks.group()),
+      grid_(one_group(ranks), ranks.node_of_rank()) {
   choose_threads_of_rank();
   open();  // first: a model that is not there is said before GPUs are woken
-  ranked_ = open_rank_device(options_.device, mpi_, grid_, control_, threads_);
+  ranked_ = open_rank_device(options_.device, ranks_, grid_, control_, threads_);
   if (root() && !ranked_.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", ranked_.warning));
   }
@@ -70,9 +52,7 @@ std::int64_t Session::context() const {
 }
 
 void Session::choose_threads_of_rank() {
-  const std::vector<RankCpus> node = cpus_of_node(control_, mpi_, options_.threads);
-  const ThreadChoice choice =
-      choose_threads(node, static_cast<std::size_t>(mpi_.node_rank()), online_cpus());
+  const ThreadChoice choice = threads_of_rank(control_, ranks_, options_.threads);
   threads_ = choice.threads;
   if (root() && !choice.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", choice.warning));
@@ -80,7 +60,7 @@ void Session::choose_threads_of_rank() {
 }
 
 void Session::open() {
-  together(control_, mpi_.host(), [&] {
+  together(control_, ranks_.host(), [&] {
     to_run_ = options_.random_weights
                   ? ModelToRun::from_shape(options_.model.string(), *options_.random_weights,
                                            options_.dtype)
@@ -94,14 +74,14 @@ void Session::open() {
 void Session::check_identity() {
   const ModelIdentity& identity = to_run_->identity();
   require_agreement(control_, "fingerprint", identity.fingerprint,
-                    fmt::format("{}:{}", mpi_.host(), options_.model.string()));
+                    fmt::format("{}:{}", ranks_.host(), options_.model.string()));
   if (!identity.fingerprint.starts_with(options_.expect)) {
     throw ModelFileError(fmt::format(
         "{}: --expect wants a fingerprint that begins with {}, found {} ({}, {} parameters, {})",
         options_.model.string(), options_.expect, identity.fingerprint, identity.name,
         human_count(identity.parameters), identity.dtype));
   }
-  plan_.emplace(spec().shard_shape(), mpi_.size());
+  plan_.emplace(spec().shard_shape(), ranks_.size());
   if (!options_.random_weights && options_.context.value_or(0) > spec().context_length) {
     throw ConfigError(fmt::format("--context wants {} tokens, {} was made for {} at most",
                                   *options_.context, identity.name, spec().context_length));
@@ -181,10 +161,10 @@ void Session::load(std::int64_t kv_tokens, int sequences, KvSize size) {
       }
     });
   }
-  together(control_, mpi_.host(), [&] { load_weights(); });
+  together(control_, ranks_.host(), [&] { load_weights(); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   const std::int64_t pages = choose_pages(wanted, size);
-  together(control_, mpi_.host(), [&] {
+  together(control_, ranks_.host(), [&] {
     cache_ =
         std::make_unique<KvCache>(*ranked_.device, model_->kv_layout(), static_cast<int>(pages));
   });
@@ -251,10 +231,10 @@ void Session::tell(double seconds) {
                [&](const auto& a, const auto& b) { return a.*member < b.*member; })).*
            member;
   };
-  const std::vector<int>& nodes = mpi_.node_of_rank();
+  const std::vector<int>& nodes = ranks_.node_of_rank();
   facts_ = {.model = to_run_->identity(),
             .architecture = spec().architecture,
-            .ranks = mpi_.size(),
+            .ranks = ranks_.size(),
             .nodes = static_cast<int>(std::set<int>(nodes.begin(), nodes.end()).size()),
             .backend = ranked_.backend,
             .threads_least = static_cast<int>(least(&RankFacts::threads)),

@@ -55,12 +55,12 @@ struct RankFacts {
 
 class Session {
  public:
-  // Collective, like everything here unless said otherwise. Opens the file and plans; loads
-  // nothing. Errors: AgreedFailure.
-  Session(const MpiSession& mpi, SessionOptions options);
+  // Collective over `ranks`, the world or a part of it, like everything here unless said otherwise.
+  // Opens the file and plans; loads nothing. Borrows `ranks`. Errors: AgreedFailure.
+  Session(const MpiRanks& ranks, SessionOptions options);
 
   // Not collective.
-  bool root() const { return mpi_.rank() == 0; }
+  bool root() const { return ranks_.rank() == 0; }
   const SessionOptions& options() const { return options_; }
   const ModelToRun& model_to_run() const { return *to_run_; }
   const DecoderSpec& spec() const { return to_run_->spec(); }
@@ -111,7 +111,7 @@ class Session {
   std::int64_t choose_pages(std::int64_t wanted, KvSize size);
   void tell(double seconds);
 
-  const MpiSession& mpi_;
+  const MpiRanks& ranks_;
   SessionOptions options_;
   MpiControlPlane control_;
   RankGrid grid_;

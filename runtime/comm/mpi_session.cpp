@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
 
 #include "runtime/comm/mpi_handle.hpp"
@@ -50,40 +47,14 @@ MpiGroup duplicate_world() {
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_(std::uncaught_exceptions()) {
   start(argc, argv);
-  world_ = duplicate_world();
-  host_ = processor_name();
-  find_nodes();
+  ranks_.emplace(duplicate_world(), processor_name());
 }
 
 MpiSession::~MpiSession() {
   if (std::uncaught_exceptions() <= exceptions_) {
-    world_.reset();
+    ranks_.reset();
     MPI_Finalize();
   }
-}
-
-// A node is named by the lowest world rank on it; then those are numbered.
-void MpiSession::find_nodes() {
-  const MpiGroup node = world_->split_by_node();
-  node_rank_ = node.rank();
-  node_size_ = node.size();
-  const int leader = node.all_gather(world_->rank()).front();
-  const std::vector<int> leaders = world_->all_gather(leader);
-  std::vector<int> nodes = leaders;
-  std::sort(nodes.begin(), nodes.end());
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  for (const int name : leaders) {
-    const auto at = std::lower_bound(nodes.begin(), nodes.end(), name);
-    node_of_rank_.push_back(static_cast<int>(at - nodes.begin()));
-  }
-}
-
-void MpiSession::abort(int code) const noexcept {
-  // MPI_Abort(comm, 0) would end the job as a success, and so would any multiple of 256.
-  const int status = (code & 0xff) == 0 ? 1 : code & 0xff;
-  std::fflush(nullptr);
-  MPI_Abort(MPI_COMM_WORLD, status);
-  std::_Exit(status);
 }
 
 std::string MpiSession::library_version() {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/comm/mpi_group.hpp"
+#include "runtime/comm/mpi_ranks.hpp"
 
 namespace tutti {
 
@@ -26,33 +26,28 @@ class MpiSession {
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
-  int rank() const { return world().rank(); }
-  int size() const { return world().size(); }
-  // Among the ranks that share this node's memory.
-  int node_rank() const { return node_rank_; }
-  int node_size() const { return node_size_; }
-  // Index of the node of each rank of the world; node 0 has rank 0.
-  const std::vector<int>& node_of_rank() const { return node_of_rank_; }
-  const std::string& host() const { return host_; }
+  // All ranks of the job. A session stands for them where ranks are wanted.
+  const MpiRanks& ranks() const { return *ranks_; }
+  operator const MpiRanks&() const { return *ranks_; }  // NOLINT: on purpose not explicit
 
-  // All ranks; a private duplicate of MPI_COMM_WORLD.
-  const MpiGroup& world() const { return *world_; }
+  // Those of ranks().
+  int rank() const { return ranks_->rank(); }
+  int size() const { return ranks_->size(); }
+  int node_rank() const { return ranks_->node_rank(); }
+  int node_size() const { return ranks_->node_size(); }
+  const std::vector<int>& node_of_rank() const { return ranks_->node_of_rank(); }
+  const std::string& host() const { return ranks_->host(); }
+  // A private duplicate of MPI_COMM_WORLD.
+  const MpiGroup& world() const { return ranks_->group(); }
 
-  // Ends all ranks. The launcher's exit code is `code` modulo 256, or 1 where that would be 0.
-  [[noreturn]] void abort(int code) const noexcept;
+  [[noreturn]] void abort(int code) const noexcept { ranks_->abort(code); }
 
   // "Open MPI v4.1.4, …": the first line of MPI_Get_library_version; needs no session.
   static std::string library_version();
 
  private:
-  void find_nodes();
-
   int exceptions_;
-  std::optional<MpiGroup> world_;
-  int node_rank_ = 0;
-  int node_size_ = 1;
-  std::vector<int> node_of_rank_;
-  std::string host_;
+  std::optional<MpiRanks> ranks_;
 };
 
 }  // namespace tutti

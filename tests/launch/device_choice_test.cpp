@@ -41,6 +41,18 @@ TEST(DeviceChoice, RanksThatSeeOneGpuEachTakeIt) {
   EXPECT_THAT(choice.ordinals, ElementsAre(0, 0));
 }
 
+// As the second of two replicas on one node: each is chosen by itself.
+TEST(DeviceChoice, APartOfTheWorldTakesTheGpusOfItsSeats) {
+  const std::vector<GpuFacts> all = {gpu(0, "a"), gpu(1, "b"), gpu(2, "c"), gpu(3, "d")};
+  RankGpus third = rank_on(0, all);
+  RankGpus fourth = rank_on(0, all);
+  third.seat = 2;
+  fourth.seat = 3;
+  EXPECT_THAT(
+      choose_devices(DeviceWish::automatic, {rank_gpus_from_text(to_text(third)), fourth}).ordinals,
+      ElementsAre(2, 3));
+}
+
 TEST(DeviceChoice, NoGpuMeansTheHostUnlessOneIsWanted) {
   EXPECT_FALSE(choose_devices(DeviceWish::automatic, {rank_on(0, {})}).on_gpus);
   EXPECT_FALSE(choose_devices(DeviceWish::host, {rank_on(0, {gpu(0, "a")})}).on_gpus);
