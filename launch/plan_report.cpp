@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "launch/identity_banner.hpp"
+#include "runtime/cache/kv_cache.hpp"
 
 namespace tutti {
 namespace {
@@ -42,7 +43,7 @@ std::string device_text(const DevicePlan& plan) {
   }
   text += fmt::format(
       "\n         {:.0f} % of it to fill (--gpu-memory-fraction), less {:.2f} GiB for CUDA and its "
-      "libraries",
+      "libraries\n        ",
       100 * memory.memory_fraction, gib(kContextBytes));
   return text + fmt::format(" and, on several ranks, {:.2f} GiB for NCCL\n", gib(kGroupBytes));
 }
@@ -73,8 +74,8 @@ std::string rank_row(const CountPlan& count, int first, int last) {
       "{:>7} {:>12.2f} {:>9.2f} {:>13.2f} {:>9.2f} {:>10} {:>6} {:>9} {:>11} {:>11}\n",
       first == last ? fmt::to_string(first) : fmt::format("{}-{}", first, last), gib(rank.weights),
       gib(rank.kv), gib(rank.workspace), left_gib(rank),
-      rank.pages_that_fit() * (rank.pages > 0 ? 16 : 0), share.q_heads.size(),
-      share.kv_heads.size(), share.ffn.size(), share.vocabulary.size());
+      rank.pages_that_fit() * KvLayout{}.page_size, share.q_heads.size(), share.kv_heads.size(),
+      share.ffn.size(), share.vocabulary.size());
 }
 
 // A row for each run of ranks that look alike.
