@@ -62,6 +62,9 @@ OptionGroup load_group() {
                .value = "T",
                .help = "Of keys and values (default: as a run has them, the weights' type on GPUs, "
                        "f32 on CPUs)"},
+              {.name = "expect",
+               .value = "FINGERPRINT",
+               .help = "Refuse a model file whose fingerprint does not begin so (exit code 3)"},
               {.name = "prompt-tokens",
                .value = "N",
                .help = "Predicted requests: tokens of a prompt",
@@ -173,6 +176,22 @@ PlanQuestion plan_question(const ParsedOptions& parsed) {
   return question;
 }
 
+void check_identity(const ParsedOptions& parsed, const PlannedModel& model) {
+  if (!parsed.given("expect")) {
+    return;
+  }
+  const std::string& wanted = parsed.text("expect");
+  if (model.kind != PlannedModel::Kind::model_file) {
+    throw UsageError(fmt::format("--expect is of model files, which have a fingerprint; '{}' is {}",
+                                 parsed.text("MODEL"), kind_text(model.kind)));
+  }
+  if (wanted.empty() || !model.fingerprint.starts_with(wanted)) {
+    throw ModelFileError(
+        fmt::format("{}: --expect wants a fingerprint that begins with {}, found {} ({})",
+                    parsed.text("MODEL"), wanted, model.fingerprint, model.name));
+  }
+}
+
 // A device of which nothing is known but its memory.
 GpuKind unknown_kind() {
   return {.name = "device",
@@ -208,6 +227,7 @@ void plan(const ParsedOptions& parsed) {
   const bool named = parsed.given("gpu");
   GpuKind kind = named ? gpu_named(kinds, parsed.text("gpu")) : unknown_kind();
   const PlanQuestion question = plan_question(parsed);
+  check_identity(parsed, question.model);
   const bool json = parsed.flag("json");
   if (!named && !question.device_bytes) {
     if (!question.constants.empty() || !question.calibrations.empty()) {

@@ -154,7 +154,12 @@ bool detailed(const PlanQuestion& question, const DevicePlan& plan, const CountP
 }  // namespace
 
 std::string plan_text(const PlanQuestion& question, const DevicePlan& plan) {
-  std::string text = head_text(question, plan.memory.kv) + device_text(plan) + count_rows(plan);
+  std::string text = head_text(question, plan.memory.kv);
+  if (plan.memory.kv != plan.memory.activations) {
+    text += fmt::format("         a what-if: runs keep keys and values in {} so far\n",
+                        name_of(plan.memory.activations));
+  }
+  text += device_text(plan) + count_rows(plan);
   const CountPlan* predicted = nullptr;
   for (const CountPlan& count : plan.counts) {
     if (detailed(question, plan, count)) {

@@ -24,7 +24,7 @@
 //
 // Every constant has a name, a value and a source (plan_speed.cpp). Those of the device's kind come
 // from launch/gpus.json, the others were fitted to docs/benchmarks.md, section GPUs; docs/plan.md
-// has predicted beside measured: within 6 % there.
+// has predicted beside measured: off by up to 5 % on the figures that it was fitted to.
 #pragma once
 
 #include <span>

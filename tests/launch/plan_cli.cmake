@@ -16,6 +16,9 @@ cli_test(plan_unknown_shape 0 2 "known are llama-2-13b" plan llama-9)
 cli_test(plan_missing_file 0 3 "nowhere.h5" plan ${models}/nowhere.h5)
 cli_test(plan_more_ranks_than_heads 0 2 "the largest workable count is 64" plan llama-2-70b
          --gpu h200 --ranks 65)
+cli_test(plan_other_fingerprint 0 3 "--expect wants a fingerprint that begins with 00000000" plan
+         ${m} --expect 00000000 --gpu a10)
+cli_test(plan_fingerprint_of_a_shape 0 2 "--expect is of model files" plan llama-2-7b --expect 00)
 cli_test(plan_bad_ranks 0 2 "--ranks wants a number of ranks" plan llama-2-7b --ranks 2,x)
 cli_test(plan_bad_memory 0 2 "found 'lots'" plan llama-2-7b --device-memory lots)
 cli_test(plan_bad_context 0 2 "was made for" plan ${m} --context 100000)
