@@ -135,6 +135,7 @@ std::optional<DType> dtype_option(const ParsedOptions& parsed, const std::string
 
 void read_load(const ParsedOptions& parsed, PlanQuestion& question) {
   constexpr std::int64_t kMostTokens = 1 << 30;
+  constexpr std::int64_t kMostAsked = std::int64_t{1} << 36;  // their bytes stay within 63 bits
   const std::int64_t own = question.model.spec.context_length;
   question.context = parsed.given("context") ? parsed.integer("context", 2, kMostTokens) : own;
   if (question.context > own && question.model.kind != PlannedModel::Kind::shape) {
@@ -142,6 +143,10 @@ void read_load(const ParsedOptions& parsed, PlanQuestion& question) {
                                   question.context, question.model.name, own));
   }
   question.batch = parsed.integer("batch", 1, 1 << 16);
+  if (question.batch > kMostAsked / question.context) {
+    throw ConfigError(fmt::format("--batch {} of --context {} are more tokens than any cache holds",
+                                  question.batch, question.context));
+  }
   question.kv = dtype_option(parsed, "kv-dtype");
   question.prompt_tokens = parsed.integer("prompt-tokens", 1, kMostTokens);
   question.new_tokens = parsed.integer("new-tokens", 1, kMostTokens);

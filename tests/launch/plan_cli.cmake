@@ -22,6 +22,8 @@ cli_test(plan_fingerprint_of_a_shape 0 2 "--expect is of model files" plan llama
 cli_test(plan_bad_ranks 0 2 "--ranks wants a number of ranks" plan llama-2-7b --ranks 2,x)
 cli_test(plan_bad_memory 0 2 "found 'lots'" plan llama-2-7b --device-memory lots)
 cli_test(plan_bad_context 0 2 "was made for" plan ${m} --context 100000)
+cli_test(plan_too_much 0 2 "more tokens than any cache holds" plan llama-2-7b --context 10000000
+         --batch 65536)
 cli_test(plan_long_requests 0 2 "the context is 4096" plan llama-2-7b --prompt-tokens 5000)
 cli_test(plan_constants_of_no_kind 0 2 "say which by --gpu" plan llama-2-7b --set layer_us=3)
 cli_test(plan_unknown_constant 0 2 "did you mean 'layer_us'" plan llama-2-7b --gpu h200
