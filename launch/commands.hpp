@@ -18,6 +18,7 @@ struct Command {
 
 Command import_command();
 Command inspect_command();
+Command plan_command();
 Command generate_command();
 Command batch_command();
 Command bench_command();

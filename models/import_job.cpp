@@ -173,8 +173,7 @@ void check_vocabulary(const TokenizerAssets& assets, const DecoderSpec& spec) {
 
 }  // namespace
 
-ImportJob make_import_job(const TensorSource& source, const std::string& path,
-                          std::optional<DType> dtype) {
+DecoderSpec spec_of(const TensorSource& source) {
   const Family& family = family_of(source);
   if (source.format() != "gguf") {
     ConfigReader(source.config(), "config.json").only("quantization_config", nullptr);
@@ -182,15 +181,20 @@ ImportJob make_import_job(const TensorSource& source, const std::string& path,
   DecoderSpec spec = source.format() == "gguf" ? family.from_gguf(source.config(), source)
                                                : family.from_hf(source.config(), source);
   spec.architecture = family.name;
-  const json config = spec.to_json();
-  DecoderSpec::from_json(config);  // refuses what no model file may say
+  DecoderSpec::from_json(spec.to_json());  // refuses what no model file may say
+  return spec;
+}
+
+ImportJob make_import_job(const TensorSource& source, const std::string& path,
+                          std::optional<DType> dtype) {
+  const DecoderSpec spec = spec_of(source);
   check_vocabulary(source.tokenizer(), spec);
   return {.name = source.default_name(),
           .source = path,
-          .config = config,
+          .config = spec.to_json(),
           .original_config = source.config().dump(2),
           .tokenizer = source.tokenizer(),
-          .tensors = JobBuilder(source, family, spec, dtype).tensors()};
+          .tensors = JobBuilder(source, family_of(source), spec, dtype).tensors()};
 }
 
 }  // namespace tutti

@@ -20,6 +20,11 @@ namespace tutti {
 
 std::vector<std::string> family_names();
 
+// The architecture that a source's configuration describes, checked; its tensors need not be there.
+// Errors: ModelFileError for an architecture that is not known (lists the known), a field that is
+// not understood.
+DecoderSpec spec_of(const TensorSource& source);
+
 // What becomes what when `source` is imported: canonical config, tensors, tokenizer. `dtype` empty:
 // each tensor keeps its own, quantized ones become bf16; norms stay at f32 where they are f32.
 // Errors: ModelFileError for an architecture that is not known (lists the known), a field that is

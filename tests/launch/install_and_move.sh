@@ -7,4 +7,6 @@ mv "$3/first" "$3/second"
 "$3/second/bin/tutti" --version
 test -s "$3/second/share/man/man1/tutti.1"
 test -s "$3/second/share/tutti/shapes/llama-2-7b.json"
+test -s "$3/second/share/tutti/gpus.json"
+"$3/second/bin/tutti" plan llama-2-7b --gpu a10 --ranks 1 >/dev/null
 bash -n "$3/second/share/bash-completion/completions/tutti"

@@ -1,0 +1,26 @@
+#!/bin/sh
+# plan_agrees.sh TUTTI SHAPE RANKS LAUNCHER…: passes where `tutti plan` says of each rank on CPUs
+# what a run by LAUNCHER on so many ranks then allocates: weights and KV cache to the byte, the
+# workspace within 2 %.
+tutti=$1 shape=$2 ranks=$3
+shift 3
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+"$tutti" plan "$shape" --gpu host --device-memory 8GiB --ranks "$ranks" --context 48 --batch 3 \
+  --prompt-tokens 32 --new-tokens 16 --threads 1 --json >"$folder/plan" || exit 1
+"$@" "$tutti" bench latency "$shape" --random-weights 1 --device host --threads 1 --context 48 \
+  --batch 3 --prompt-tokens 32 --new-tokens 16 --repeats 1 --json --quiet >"$folder/run" \
+  </dev/null || exit 1
+# FIELD FILE: its values of all ranks, one a line.
+values() {
+  sed -n '/"per_rank"/,$p' "$2" | sed -n "s/^ *\"$1\": \([0-9]*\),*$/\1/p" | head -n "$ranks"
+}
+for field in weight_bytes kv_bytes workspace_bytes; do
+  values $field "$folder/plan" >"$folder/planned"
+  values $field "$folder/run" >"$folder/allocated"
+  paste "$folder/planned" "$folder/allocated" | awk -v field=$field -v ranks="$ranks" '
+    { print field, "planned", $1, "allocated", $2
+      off = $1 > $2 ? $1 - $2 : $2 - $1
+      if (NF != 2 || $2 == 0 || off > (field == "workspace_bytes" ? 0.02 * $2 : 0)) bad = 1 }
+    END { exit bad || NR != ranks }' || exit 1
+done
