@@ -21,6 +21,7 @@ Command inspect_command();
 Command generate_command();
 Command batch_command();
 Command bench_command();
+Command doctor_command();
 
 // In the order in which `tutti --help` lists them.
 std::vector<Command> all_commands();
