@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -81,15 +82,29 @@ std::vector<int> odd_ones(const RanksByText& groups) {
   return odd;
 }
 
+namespace {
+
+// A rank that hung before it saw something has not seen it missing.
+template <typename Seen>
+Examination of_those(const Examination& found, Seen seen) {
+  Examination some{.ranks = {}, .troubles = {}, .world = found.world};
+  std::copy_if(found.ranks.begin(), found.ranks.end(), std::back_inserter(some.ranks), seen);
+  return some;
+}
+
+}  // namespace
+
 std::vector<Finding> diagnose(const Examination& found) {
   std::vector<Finding> findings;
   find_troubles(found, findings);
-  find_launch_faults(found, findings);
-  find_version_faults(found, findings);
-  find_gpu_faults(found, findings);
-  find_file_faults(found, findings);
-  find_network_faults(found, findings);
-  find_host_faults(found, findings);
+  const Examination hosts = of_those(found, [](const RankReport& r) { return r.process != 0; });
+  find_launch_faults(hosts, findings);
+  find_version_faults(hosts, findings);
+  find_gpu_faults(of_those(found, [](const RankReport& r) { return r.gpus_asked; }), findings);
+  find_file_faults(of_those(found, [](const RankReport& r) { return !r.file.path.empty(); }),
+                   findings);
+  find_network_faults(hosts, findings);
+  find_host_faults(hosts, findings);
   std::stable_sort(findings.begin(), findings.end(),
                    [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
   return findings;

@@ -129,6 +129,7 @@ void SystemProbe::look_at_host(RankReport& report) {
 
 void SystemProbe::look_at_gpus(RankReport& report, DeviceWish wish) {
   std::error_code none;
+  report.gpus_asked = true;
   report.machine_has_gpus = fs::exists("/dev/nvidia0", none);
   report.host_wanted = wish == DeviceWish::host;
   report.driver = nvidia_driver();

@@ -13,9 +13,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CollectiveRow, what, bytes, microseconds, bus
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankReport, rank, world, node, node_rank, host, process, tutti,
                                    mpi, hdf5, cuda, driver, cpus, online_cpus, clock, time_left,
                                    memlock_bytes, shm_bytes, shm_free_bytes, shm_leftovers,
-                                   environment, machine_has_gpus, host_wanted, why_no_gpu, gpus,
-                                   gpu, gpu_free_bytes, gpus_apart, interfaces, fast_links,
-                                   collectives, backend, file)
+                                   environment, gpus_asked, machine_has_gpus, host_wanted,
+                                   why_no_gpu, gpus, gpu, gpu_free_bytes, gpus_apart, interfaces,
+                                   fast_links, collectives, backend, file)
 
 nlohmann::json to_json(const RankReport& report) {
   nlohmann::json json;

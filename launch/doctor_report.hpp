@@ -75,6 +75,7 @@ struct RankReport {
   std::vector<std::string> shm_leftovers;
   std::map<std::string, std::string> environment;  // what launchers, MPI, NCCL and CUDA look at
 
+  bool gpus_asked = false;  // whether the rank got as far as this
   bool machine_has_gpus = false;
   bool host_wanted = false;  // --device host
   std::string why_no_gpu;

@@ -93,6 +93,9 @@ void find_unread_part(const Examination& found, std::vector<Finding>& findings) 
   std::uint64_t read = 0;
   std::uint64_t all = 0;
   for (const RankReport& rank : found.ranks) {
+    if (!rank.file.read_error.empty()) {
+      return;  // it stopped there
+    }
     read += rank.file.read_bytes;
     all += rank.file.part_bytes;
   }
@@ -132,11 +135,6 @@ void find_slow_reading(const Examination& found, std::vector<Finding>& findings)
 }  // namespace
 
 void find_file_faults(const Examination& found, std::vector<Finding>& findings) {
-  const bool asked = std::any_of(found.ranks.begin(), found.ranks.end(),
-                                 [](const RankReport& rank) { return !rank.file.path.empty(); });
-  if (!asked) {
-    return;
-  }
   find_other_models(found, findings);
   for (const FileRule& rule : kRules) {
     apply(rule, found, findings);

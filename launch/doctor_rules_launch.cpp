@@ -56,7 +56,7 @@ void find_singletons(const RankReport& rank, std::vector<Finding>& findings) {
                        ? fmt::format("start with {}", mpi_flag(rank))
                        : fmt::format("start with the mpirun of the MPI that Tutti was built with "
                                      "({}); under Slurm with {}",
-                                     rank.mpi, mpi_flag(rank)),
+                                     rank.mpi.substr(0, rank.mpi.find(',')), mpi_flag(rank)),
          .ranks = {rank.rank}});
     return;
   }
