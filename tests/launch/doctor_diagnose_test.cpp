@@ -332,7 +332,7 @@ const Case kCases[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Faults, Planted, ::testing::ValuesIn(kCases),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Diagnose, FindsNothingWhereAllIsWell) {
   const Examination found = sound();
