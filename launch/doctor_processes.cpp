@@ -23,6 +23,7 @@ void look_once(int process, ProcessLook& look) {
   std::error_code none;
   look.there = false;
   const fs::path tasks = fmt::format("/proc/{}/task", process);
+  look.alive = fs::exists(tasks, none);
   for (fs::directory_iterator at(tasks, none), end; !none && at != end; at.increment(none)) {
     std::ifstream file(at->path() / "stat");
     const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -63,8 +64,11 @@ std::vector<ProcessLook> look_at_processes(const std::vector<int>& processes) {
 
 std::string trouble_of(const ProcessLook& look) {
   constexpr double kSpins = 0.5;
-  if (!look.there) {
+  if (!look.alive) {
     return "is gone";
+  }
+  if (!look.there) {
+    return "has left the stage, its line on standard error says why";
   }
   switch (look.state) {
     case 'T':

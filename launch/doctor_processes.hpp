@@ -13,7 +13,8 @@ namespace tutti {
 void name_this_thread(std::string_view step);
 
 struct ProcessLook {
-  bool there = false;
+  bool alive = false;  // the process
+  bool there = false;  // its thread that works on a stage
   char state = '?';    // of the working thread: R runs, S sleeps, D waits for a disk, T is stopped
   double running = 0;  // share of the looks in which it ran
   std::string step;    // as far as a thread's name holds it
@@ -22,7 +23,8 @@ struct ProcessLook {
 // Looks at each several times, a fifth of a second in all.
 std::vector<ProcessLook> look_at_processes(const std::vector<int>& processes);
 
-// "is gone", "is stopped", "waits for a disk or a file system", "sleeps", or "" where it runs.
+// "is gone", "has left the stage", "is stopped", "waits for a disk or a file system", "sleeps", or
+// "" where it runs.
 std::string trouble_of(const ProcessLook& look);
 
 }  // namespace tutti

@@ -58,6 +58,54 @@ void find_narrow_binding(const Examination& found, std::vector<Finding>& finding
   }
 }
 
+// Slurm 22.05 to 23.02: srun does not take over the batch script's --cpus-per-task.
+void find_lost_cpus(const Examination& found, std::vector<Finding>& findings) {
+  std::vector<int> numbers;
+  std::size_t asked = 0;
+  for (const RankReport& rank : found.ranks) {
+    const auto at = rank.environment.find("SLURM_CPUS_PER_TASK");
+    if (at == rank.environment.end() || at->second.empty() || at->second.size() > 6 ||
+        at->second.find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    const std::size_t wanted = std::stoul(at->second);
+    if (wanted > rank.cpus.size()) {
+      numbers.push_back(rank.rank);
+      asked = wanted;
+    }
+  }
+  if (!numbers.empty()) {
+    findings.push_back({.severity = Severity::warning,
+                        .code = "lost-cpus",
+                        .text = fmt::format("{} asked for {} CPUs each and may use fewer",
+                                            who(found, numbers), asked),
+                        .remedy = "srun -c $SLURM_CPUS_PER_TASK (or export SRUN_CPUS_PER_TASK); "
+                                  "under mpirun --bind-to none",
+                        .ranks = numbers});
+  }
+}
+
+// Open MPI 4.1.5 with PMIx 4.2.3 takes every rank for a node of its own (ompi issue 11585).
+void find_split_hosts(const Examination& found, std::vector<Finding>& findings) {
+  std::map<std::string, std::set<int>> nodes;
+  std::map<std::string, std::vector<int>> numbers;
+  for (const RankReport& rank : found.ranks) {
+    nodes[rank.host].insert(rank.node);
+    numbers[rank.host].push_back(rank.rank);
+  }
+  for (const auto& [host, seen] : nodes) {
+    if (seen.size() > 1) {
+      findings.push_back({.severity = Severity::warning,
+                          .code = "split-host",
+                          .text = fmt::format("{} have one host name and are {} nodes to MPI",
+                                              who(found, numbers[host]), seen.size()),
+                          .remedy = "another Open MPI or PMIx, unless they are containers: ranks "
+                                    "that share a host would not share its memory and GPUs",
+                          .ranks = numbers[host]});
+    }
+  }
+}
+
 void find_low_memlock(const Examination& found, std::vector<Finding>& findings) {
   constexpr std::int64_t kEnough = 64 << 20;
   std::vector<int> low;
@@ -149,6 +197,8 @@ void find_time_left(const Examination& found, std::vector<Finding>& findings) {
 
 void find_host_faults(const Examination& found, std::vector<Finding>& findings) {
   find_narrow_binding(found, findings);
+  find_lost_cpus(found, findings);
+  find_split_hosts(found, findings);
   find_low_memlock(found, findings);
   find_small_shm(found, findings);
   find_clock_skew(found, findings);

@@ -251,6 +251,9 @@ bool DoctorStages::run_elsewhere(Job& job, bool done) {
   if (kind_ == Kind::together && !done) {
     last_words(job);
   }
+  if (kind_ == Kind::together && !job.error.empty()) {
+    say("stage '" + stage_ + "' failed: " + job.error);  // rank 0 may be past hearing it
+  }
   mail_.post(0, text_of(letter_of(number_, done, step, done ? job.error : "", own_)));
   const Clock::time_point end = begin_ + times_.deadline + 3 * times_.grace;
   while (Clock::now() < end) {
@@ -270,15 +273,19 @@ bool DoctorStages::run_elsewhere(Job& job, bool done) {
   return false;
 }
 
+void DoctorStages::say(const std::string& message) const {
+  write_message(
+      failure_line(message, {.host = mpi_.host(), .rank = mpi_.rank(), .size = mpi_.size()}) +
+      "\n");
+}
+
 void DoctorStages::last_words(Job& job) {
   const std::string step = job.where();
   const ProcessLook look = look_at_processes({static_cast<int>(::getpid())}).front();
   const std::string trouble = trouble_of(look);
-  write_message(failure_line(
-      fmt::format("stage '{}' did not end in {:.0f} s, step '{}': this rank {}\n", stage_,
+  say(fmt::format("stage '{}' did not end in {:.0f} s, step '{}': this rank {}", stage_,
                   std::chrono::duration<double>(times_.deadline).count(), step,
-                  trouble.empty() ? "waits for others" : trouble + ", others may wait for it"),
-      {.host = mpi_.host(), .rank = mpi_.rank(), .size = mpi_.size()}));
+                  trouble.empty() ? "waits for others" : trouble + ", others may wait for it"));
   end_job();
 }
 

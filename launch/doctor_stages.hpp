@@ -54,6 +54,7 @@ class DoctorStages {
   void take_letter(int from, const std::string& text, std::vector<bool>& heard);
   void name_silent(const std::vector<bool>& heard);
   bool answer_all(bool go);
+  void say(const std::string& message) const;  // on standard error
   [[noreturn]] void last_words(Job& job);
 
   const MpiSession& mpi_;

@@ -47,3 +47,5 @@ doctor_fault(hanging_collective collective_hangs 6000 m.h5 5
              "^error: +rank 1 on [^ ]+ hangs in stage 'collectives': it sleeps in step 'first sum'")
 doctor_fault(stopped_rank stopped 4000 m.h5 5
              "^error: +rank 1 on [^ ]+ hangs in stage 'model file': it is stopped")
+doctor_fault(failed_collective collective_throws 6000 m.h5 5
+             "^error: +rank 1 on [^ ]+ hangs in stage 'collectives': it has left the stage")

@@ -63,12 +63,14 @@ class PlantedProbe final : public SystemProbe {
   }
 
   Communicator& communicator(Communicator& opened) override {
-    if (!planted("collective_hangs")) {
+    const bool hangs = planted("collective_hangs");
+    if (!hangs && !planted("collective_throws")) {
       return opened;
     }
-    faulty_.emplace(
-        opened,
-        Fault{.rank = mpi_.rank(), .call = 1, .delay = std::chrono::hours(1), .fail = true});
+    faulty_.emplace(opened, Fault{.rank = mpi_.rank(),
+                                  .call = 1,
+                                  .delay = std::chrono::hours(hangs ? 1 : 0),
+                                  .fail = true});
     return *faulty_;
   }
 

@@ -108,10 +108,16 @@ TEST(DoctorProcesses, TellOneThatIsGone) {
   EXPECT_EQ(trouble_of(look_at_processes({kNobody}).front()), "is gone");
 }
 
+TEST(DoctorProcesses, TellOneThatLeftItsStage) {
+  const ProcessLook look = look_at_processes({static_cast<int>(::getpid())}).front();
+  EXPECT_THAT(trouble_of(look), ::testing::HasSubstr("has left the stage"));
+}
+
 TEST(DoctorProcesses, NameStatesOfTheKernel) {
-  EXPECT_EQ(trouble_of({.there = true, .state = 'R', .running = 1, .step = ""}), "");
-  EXPECT_EQ(trouble_of({.there = true, .state = 'T', .running = 1, .step = ""}), "is stopped");
-  EXPECT_EQ(trouble_of({.there = true, .state = 'D', .running = 0, .step = ""}),
+  EXPECT_EQ(trouble_of({.alive = true, .there = true, .state = 'R', .running = 1, .step = ""}), "");
+  EXPECT_EQ(trouble_of({.alive = true, .there = true, .state = 'T', .running = 1, .step = ""}),
+            "is stopped");
+  EXPECT_EQ(trouble_of({.alive = true, .there = true, .state = 'D', .running = 0, .step = ""}),
             "waits for a disk, a file system or a driver");
 }
 
