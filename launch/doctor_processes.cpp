@@ -68,7 +68,7 @@ std::string trouble_of(const ProcessLook& look) {
     return "is gone";
   }
   if (!look.there) {
-    return "has left the stage, its line on standard error says why";
+    return "has left the stage";
   }
   switch (look.state) {
     case 'T':

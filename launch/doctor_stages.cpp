@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "launch/doctor_processes.hpp"
+#include "launch/doctor_suspects.hpp"
 #include "launch/exit_code.hpp"
 #include "launch/output.hpp"
 #include "launch/together.hpp"
@@ -168,7 +169,7 @@ bool DoctorStages::run_on_root(Job& job, bool done) {
   if (!all_heard()) {
     name_silent(heard);
   }
-  bool go = true;
+  bool go = all_heard();
   for (const StageTrouble& trouble : found_.troubles) {
     go = go && trouble.kind == StageTrouble::Kind::failed;
   }
@@ -195,45 +196,19 @@ void DoctorStages::take_letter(int from, const std::string& text, std::vector<bo
   }
 }
 
-// Who of those that said nothing is it? On this node the kernel knows.
 void DoctorStages::name_silent(const std::vector<bool>& heard) {
-  std::vector<int> near;
-  std::vector<int> processes;
-  std::vector<StageTrouble> far;
+  std::vector<SilentRank> silent;
   const std::vector<int>& nodes = mpi_.node_of_rank();
   for (std::size_t rank = 0; rank < heard.size(); ++rank) {
-    if (heard[rank]) {
-      continue;
-    }
-    if (nodes[rank] == nodes.front()) {
-      near.push_back(static_cast<int>(rank));
-      processes.push_back(processes_[rank]);
-    } else {
-      far.push_back({.kind = StageTrouble::Kind::silent,
-                     .rank = static_cast<int>(rank),
-                     .host = hosts_[rank],
-                     .stage = stage_,
-                     .text = "its own line on standard error, if there is one, says more"});
+    if (!heard[rank]) {
+      silent.push_back({.rank = static_cast<int>(rank),
+                        .host = hosts_[rank],
+                        .process = processes_[rank],
+                        .on_this_node = nodes[rank] == nodes.front()});
     }
   }
-  const std::vector<ProcessLook> looks = look_at_processes(processes);
-  std::vector<StageTrouble> suspects;
-  std::vector<StageTrouble> victims;
-  for (std::size_t i = 0; i < near.size(); ++i) {
-    const std::string trouble = trouble_of(looks[i]);
-    const std::string step = looks[i].step.empty() ? "" : " in step '" + looks[i].step + "'";
-    StageTrouble one{
-        .kind = StageTrouble::Kind::hangs,
-        .rank = near[i],
-        .host = hosts_[static_cast<std::size_t>(near[i])],
-        .stage = stage_,
-        .text = trouble.empty() ? "it waits for the others" + step : "it " + trouble + step};
-    (trouble.empty() ? victims : suspects).push_back(one);
-  }
-  // Who spins waits for somebody: it is a victim where that somebody is known.
-  std::vector<StageTrouble>& named = suspects.empty() && far.empty() ? victims : suspects;
+  const std::vector<StageTrouble> named = suspects_among(silent, stage_);
   found_.troubles.insert(found_.troubles.end(), named.begin(), named.end());
-  found_.troubles.insert(found_.troubles.end(), far.begin(), far.end());
 }
 
 bool DoctorStages::answer_all(bool go) {

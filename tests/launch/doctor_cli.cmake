@@ -48,4 +48,4 @@ doctor_fault(hanging_collective collective_hangs 6000 m.h5 5
 doctor_fault(stopped_rank stopped 4000 m.h5 5
              "^error: +rank 1 on [^ ]+ hangs in stage 'model file': it is stopped")
 doctor_fault(failed_collective collective_throws 6000 m.h5 5
-             "^error: +rank 1 on [^ ]+ hangs in stage 'collectives': it has left the stage")
+             "^error: +rank 1 on [^ ]+ failed in stage 'collectives': it left the others in it")

@@ -12,6 +12,7 @@
 
 #include "launch/doctor_processes.hpp"
 #include "launch/doctor_stages.hpp"
+#include "launch/doctor_suspects.hpp"
 #include "launch/doctor_text.hpp"
 #include "tests/support/scratch_folder.hpp"
 
@@ -119,6 +120,37 @@ TEST(DoctorProcesses, NameStatesOfTheKernel) {
             "is stopped");
   EXPECT_EQ(trouble_of({.alive = true, .there = true, .state = 'D', .running = 0, .step = ""}),
             "waits for a disk, a file system or a driver");
+}
+
+const ProcessLook kSpins{.alive = true, .there = true, .state = 'R', .running = 1, .step = ""};
+const ProcessLook kSleeps{.alive = true, .there = true, .state = 'S', .running = 0, .step = ""};
+
+std::vector<SilentRank> three_silent() {
+  return {{.rank = 0, .host = "a", .process = 1},
+          {.rank = 1, .host = "a", .process = 2},
+          {.rank = 2, .host = "a", .process = 3}};
+}
+
+TEST(SilentRanks, AreBlamedWhereTheySleepWhileOthersSpin) {
+  const auto troubles = judge_silent(three_silent(), {kSpins, kSleeps, kSpins}, "collectives");
+  ASSERT_EQ(troubles.size(), 1u);
+  EXPECT_EQ(troubles[0].rank, 1);
+  EXPECT_EQ(troubles[0].text, "it sleeps");
+}
+
+TEST(SilentRanks, AreAllNamedWhereNobodyIsToBlame) {
+  const auto troubles = judge_silent(three_silent(), {kSpins, kSpins, kSpins}, "collectives");
+  ASSERT_EQ(troubles.size(), 3u);
+  EXPECT_EQ(troubles[2].text, "it waits for the others");
+}
+
+TEST(SilentRanks, OfOtherNodesAreNamedAsNotHeardOf) {
+  std::vector<SilentRank> silent = three_silent();
+  silent[2].on_this_node = false;
+  const auto troubles = judge_silent(silent, {kSpins, kSpins}, "collectives");
+  ASSERT_EQ(troubles.size(), 1u);
+  EXPECT_EQ(troubles[0].rank, 2);
+  EXPECT_EQ(troubles[0].kind, StageTrouble::Kind::silent);
 }
 
 TEST(DividedFiles, AreReadOnceForEachCopy) {
