@@ -73,8 +73,8 @@ void show(const MpiSession& mpi, const std::string& text) {
 }  // namespace
 
 std::vector<Command> all_commands() {
-  return {import_command(),   inspect_command(), plan_command(),
-          generate_command(), batch_command(),   bench_command()};
+  return {import_command(), inspect_command(), plan_command(),  generate_command(),
+          batch_command(),  bench_command(),   doctor_command()};
 }
 
 ExitCode run_command_line(const MpiSession& mpi, const std::vector<std::string>& arguments) {

@@ -22,6 +22,7 @@ Command plan_command();
 Command generate_command();
 Command batch_command();
 Command bench_command();
+Command doctor_command();
 
 // In the order in which `tutti --help` lists them.
 std::vector<Command> all_commands();

@@ -61,8 +61,11 @@ std::string MpiSession::library_version() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
   int length = 0;
   TUTTI_MPI(MPI_Get_library_version(text.data(), &length), "asking for MPI's version");
+  // Open MPI counts the zero at the end.
   const std::string all(text.data(), static_cast<std::size_t>(length));
-  return all.substr(0, all.find('\n'));
+  std::string line = all.substr(0, std::min(all.find('\n'), all.find('\0')));
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
 }
 
 }  // namespace tutti

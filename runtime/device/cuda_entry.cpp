@@ -93,6 +93,21 @@ void tutti_cuda_gpus(std::vector<tutti::GpuFacts>& gpus) {
   }
 }
 
+void tutti_cuda_gpus_apart(std::vector<std::pair<int, int>>& pairs) {
+  const int count = tutti::gpu_count();
+  for (int a = 0; a < count; ++a) {
+    for (int b = a + 1; b < count; ++b) {
+      int there = 0;
+      int back = 0;
+      TUTTI_CUDA(cudaDeviceCanAccessPeer(&there, a, b));
+      TUTTI_CUDA(cudaDeviceCanAccessPeer(&back, b, a));
+      if (there == 0 || back == 0) {
+        pairs.emplace_back(a, b);
+      }
+    }
+  }
+}
+
 void tutti_cuda_make_device(int ordinal, std::unique_ptr<tutti::Device>& device) {
   const int count = tutti::gpu_count();
   if (ordinal < 0 || ordinal >= count) {

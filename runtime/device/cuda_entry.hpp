@@ -12,6 +12,7 @@ extern "C" {
 const char* tutti_cuda_build();
 // The functions of CudaLibrary.
 void tutti_cuda_gpus(std::vector<tutti::GpuFacts>& gpus);
+void tutti_cuda_gpus_apart(std::vector<std::pair<int, int>>& pairs);
 void tutti_cuda_make_device(int ordinal, std::unique_ptr<tutti::Device>& device);
 void tutti_cuda_versions(std::string& versions);
 }

@@ -58,6 +58,12 @@ std::vector<GpuFacts> CudaLibrary::gpus() const {
   return found;
 }
 
+std::vector<std::pair<int, int>> CudaLibrary::gpus_apart() const {
+  std::vector<std::pair<int, int>> found;
+  TUTTI_ENTRY(*this, tutti_cuda_gpus_apart)(found);
+  return found;
+}
+
 std::unique_ptr<Device> CudaLibrary::make_device(int ordinal) const {
   std::unique_ptr<Device> device;
   TUTTI_ENTRY(*this, tutti_cuda_make_device)(ordinal, device);

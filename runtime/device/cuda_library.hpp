@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/device/device.hpp"
@@ -30,6 +31,8 @@ class CudaLibrary {
   // The GPUs this process may use. Errors: DeviceError with the driver's reason (no driver, driver
   // too old, …).
   std::vector<GpuFacts> gpus() const;
+  // Pairs of those GPUs, by ordinals, that cannot reach each other's memory. Errors: DeviceError.
+  std::vector<std::pair<int, int>> gpus_apart() const;
   // Errors: DeviceError for an ordinal that is not there, CapacityError for a GPU that is full.
   std::unique_ptr<Device> make_device(int ordinal) const;
   // "CUDA 13.0, driver for 13.0, cuBLAS 13.1.0, NCCL 2.28.3": of the loaded libraries.
