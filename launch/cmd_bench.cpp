@@ -8,6 +8,7 @@
 #include "launch/bench_options.hpp"
 #include "launch/commands.hpp"
 #include "launch/output.hpp"
+#include "launch/scaling_predict.hpp"
 #include "launch/scaling_report.hpp"
 #include "launch/suggest.hpp"
 
@@ -66,8 +67,7 @@ ExitCode run_scaling(const MpiSession& mpi, const ParsedOptions& parsed) {
   on_root(control, [&] { prepare_scaling_folder(options.out); });
   // Files grow row by row: what ends the job leaves what was measured.
   const auto on_row = [&](const ScalingReport& report) { write_scaling_files(report, options); };
-  const Predict predict;  // nobody does yet
-  const ScalingReport report = measure_scaling(mpi, options, predict, on_row);
+  const ScalingReport report = measure_scaling(mpi, options, plan_predictions(options), on_row);
   on_root(control, [&] {
     write_result(options.throughput.json ? scaling_json_text(report, options)
                                          : scaling_text(report, options));
