@@ -55,7 +55,7 @@ void read_constants(const json& entry, SpeedConstants& constants) {
   for (const auto& [name, value] : entry.at("constants").items()) {
     const auto known = speed_constants();
     const auto found = std::find_if(known.begin(), known.end(),
-                                    [&](const auto& info) { return info.name == name; });
+                                    [&name = name](const auto& info) { return info.name == name; });
     if (found == known.end()) {
       throw ModelFileError(fmt::format("'{}' is no constant of the prediction", name));
     }
