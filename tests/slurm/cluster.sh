@@ -139,31 +139,26 @@ daemon() { # FILE
   [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == */"$(basename "$1" | sed 's/[-.].*//')"* ]] && echo "$pid"
   return 0
 }
-# Steps have keepers, slurmstepd, which outlive slurmd; they name the job and not the cluster, but are
-# the children of this cluster's slurmd or have its spool folder open.
-keepers() {
+# Whatever else runs in this cluster: keepers of steps, which outlive slurmd, and programs of jobs.
+processes() {
   local entry
   for entry in /proc/[0-9]*; do
-    [[ $(cat "$entry/comm" 2>/dev/null) == slurmstepd ]] || continue
     if grep -zqxF "SLURM_CONF=$SLURM_CONF" "$entry/environ" 2>/dev/null; then echo "${entry#/proc/}"; fi
   done
 }
 
 down() {
   local file i pids=()
-  if [[ -e $SLURM_CONF ]]; then
-    timeout 10 "$BASH" "$0" run scancel --full --signal=KILL --user=root 2>/dev/null || true
-  fi
   # Now: they remove their files before they have ended.
   for file in "$state"/run/slurmd-*.pid "$state/run/slurmctld.pid" "$state/run/munged.pid"; do
     mapfile -t -O "${#pids[@]}" pids < <(daemon "$file")
   done
   ((${#pids[@]} == 0)) || kill "${pids[@]}" 2>/dev/null || true
-  for ((i = 0; i < 100; i++)); do
-    [[ -n $(for pid in "${pids[@]}"; do readlink "/proc/$pid/exe"; done) ]] || break
+  for ((i = 0; i < 50; i++)); do
+    [[ -n $(for pid in "${pids[@]}"; do readlink "/proc/$pid/exe" 2>/dev/null; done) ]] || break
     sleep 0.1
   done
-  keepers | xargs -r kill -9 2>/dev/null || true
+  mapfile -t -O "${#pids[@]}" pids < <(processes)
   ((${#pids[@]} == 0)) || kill -9 "${pids[@]}" 2>/dev/null || true
   [[ ! -e $state/hosts ]] || "$hosts" down
 }
@@ -174,7 +169,8 @@ case $command in
   up) up "$@" ;;
   run)
     [[ -e $SLURM_CONF ]] || die "no cluster in $state"
-    on_controller "$@"
+    # In this process's place, so that its signals and its end are the command's.
+    if [[ -e $state/hosts ]]; then exec "$hosts" exec hub "$@"; else exec "$@"; fi
     ;;
   down) down ;;
   *) die "wanted up, run or down, found '$command'" ;;
