@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <limits>
 
 #include "launch/sampling_options.hpp"
@@ -22,6 +23,11 @@ OptionGroup file_group() {
            .short_name = 'o',
            .value = "FILE",
            .help = "One record a line, in the order in which requests end; -: standard output"},
+          {.name = "shard",
+           .value = "K/N",
+           .help =
+               "Answer only every N-th line, those numbered K, K+N, … from 0: one of N jobs that "
+               "share an input, each with an output of its own"},
           {.name = "text", .value = "", .help = "Lines are prompts, not JSON"},
           {.name = "chat", .value = "", .help = "… and what a user says in a chat; wants --text"},
           {.name = "chat-format",
@@ -102,6 +108,21 @@ void refuse_contradictions(const ParsedOptions& parsed) {
 
 }  // namespace
 
+BatchShard parse_shard(const std::string& text) {
+  constexpr std::int64_t kMost = 1'000'000;
+  BatchShard shard;
+  const char* const end = text.data() + text.size();
+  const auto index = std::from_chars(text.data(), end, shard.index);
+  const bool slash = index.ec == std::errc() && index.ptr != end && *index.ptr == '/';
+  const auto count = slash ? std::from_chars(index.ptr + 1, end, shard.count) : index;
+  if (!slash || count.ec != std::errc() || count.ptr != end || shard.index < 0 ||
+      shard.index >= shard.count || shard.count > kMost) {
+    throw UsageError(fmt::format(
+        "--shard wants K/N with K from 0 to N-1, as 0/4, 1/4, 2/4, 3/4, found '{}'", text));
+  }
+  return shard;
+}
+
 CommandSpec batch_spec() {
   return {.name = "batch",
           .summary = "Answer a file of requests; run again, it goes on where it ended",
@@ -118,6 +139,7 @@ CommandSpec batch_spec() {
           .operands = {"MODEL.h5"},
           .examples = {"mpirun -n 4 tutti batch m.h5 -i prompts.jsonl -o answers.jsonl",
                        "srun tutti batch m.h5 -i prompts.jsonl -o answers.jsonl --report run.json",
+                       "srun tutti batch m.h5 -i prompts.jsonl -o answers-3.jsonl --shard 3/8",
                        "tutti batch m.h5 -i questions.txt --text --chat -o answers.jsonl -n 512",
                        "zcat prompts.jsonl.gz | tutti batch m.h5 -i - -o answers.jsonl"}};
 }
@@ -138,6 +160,9 @@ BatchOptions batch_options(const ParsedOptions& parsed) {
   options.sampling = sampling_options(parsed);
   options.input = parsed.text("input");
   options.output = parsed.text("output");
+  if (parsed.given("shard")) {
+    options.shard = parse_shard(parsed.text("shard"));
+  }
   options.text = parsed.flag("text");
   options.chat = parsed.flag("chat");
   options.chat_format = text_or_nothing("chat-format");

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "launch/batch_output.hpp"
+#include "launch/batch_source.hpp"
 #include "launch/options.hpp"
 #include "launch/session.hpp"
 #include "runtime/engine/request.hpp"
@@ -18,6 +19,7 @@ struct BatchOptions {
   SamplingOptions sampling;  // of lines that do not say otherwise
   std::string input;
   std::string output;
+  BatchShard shard;
   bool text = false;
   bool chat = false;        // lines of text are what a user says
   std::string chat_format;  // empty: recognise the stored template
@@ -33,6 +35,9 @@ struct BatchOptions {
   std::string report;   // empty: none
   std::string metrics;  // empty: none
 };
+
+// "3/8". Errors: UsageError.
+BatchShard parse_shard(const std::string& text);
 
 CommandSpec batch_spec();
 BatchOptions batch_options(const ParsedOptions& parsed);

@@ -23,20 +23,23 @@ bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
-std::optional<std::uint64_t> count_lines(const FileDescriptor& file, std::uint64_t size) {
+std::optional<std::uint64_t> count_lines(const FileDescriptor& file, std::uint64_t size,
+                                         const BatchShard& shard) {
   if (size > kCheapToCount) {
     return std::nullopt;
   }
   constexpr std::size_t kBlock = std::size_t{1} << 20;
   std::vector<std::byte> block(kBlock);
   std::uint64_t lines = 0;
+  std::uint64_t number = 1;
   bool blank = true;
   for (std::uint64_t offset = 0; offset < size;) {
     const ReadResult got = read_at(file, offset, block);
     for (std::size_t i = 0; i < got.bytes; ++i) {
       const char c = static_cast<char>(block[i]);
       if (c == '\n') {
-        lines += blank ? 0 : 1;
+        lines += !blank && shard.has(number) ? 1 : 0;
+        ++number;
         blank = true;
       } else if (c != ' ' && c != '\t' && c != '\r') {
         blank = false;
@@ -47,12 +50,12 @@ std::optional<std::uint64_t> count_lines(const FileDescriptor& file, std::uint64
     }
     offset += got.bytes;
   }
-  return lines + (blank ? 0 : 1);
+  return lines + (!blank && shard.has(number) ? 1 : 0);
 }
 
 }  // namespace
 
-BatchInput BatchInput::open(const std::string& path) {
+BatchInput BatchInput::open(const std::string& path, const BatchShard& shard) {
   BatchInput input{.file = FileDescriptor(path == "-" ? dup(STDIN_FILENO)
                                                       : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)),
                    .name = path == "-" ? std::string("standard input") : path};
@@ -65,7 +68,7 @@ BatchInput BatchInput::open(const std::string& path) {
   }
   if (S_ISREG(status.st_mode) && lseek(input.file.get(), 0, SEEK_CUR) == 0) {
     input.size = static_cast<std::uint64_t>(status.st_size);
-    input.lines = count_lines(input.file, *input.size);
+    input.lines = count_lines(input.file, *input.size, shard);
   }
   return input;
 }
@@ -173,7 +176,8 @@ void BatchSource::read_all() {
       counts_.whole = !stop_;
       return;
     }
-    if (!is_blank(line) && !take_line(line, number, lines.too_long())) {
+    if (options_.shard.has(number) && !is_blank(line) &&
+        !take_line(line, number, lines.too_long())) {
       return;
     }
     const std::lock_guard lock(mutex_);

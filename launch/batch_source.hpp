@@ -30,21 +30,34 @@ struct BatchItem {
   bool again = false;  // an earlier run answered another version of it
 };
 
+// Which lines are to be answered: those whose number, from 0, is `index` modulo `count`. Blank
+// lines have numbers too.
+struct BatchShard {
+  std::int64_t index = 0;
+  std::int64_t count = 1;
+
+  bool has(std::uint64_t line) const {  // numbered from 1, as requests are
+    return (line - 1) % static_cast<std::uint64_t>(count) == static_cast<std::uint64_t>(index);
+  }
+};
+
 // The file or pipe that requests come from.
 struct BatchInput {
   // "-": standard input. Errors: ConfigError where it cannot be read.
-  static BatchInput open(const std::string& path);
+  static BatchInput open(const std::string& path, const BatchShard& shard = {});
 
   FileDescriptor file;
   std::string name;
-  std::optional<std::uint64_t> size;   // of a plain file, when it was opened
-  std::optional<std::uint64_t> lines;  // that are not blank, where counting them was cheap
+  std::optional<std::uint64_t> size;  // of a plain file, when it was opened
+  std::optional<std::uint64_t>
+      lines;  // of the shard that are not blank, where counting them was cheap
 };
 
 enum class EarlierAnswer : std::uint8_t { none, same, other };
 
 struct BatchSourceOptions {
   BatchDefaults defaults;
+  BatchShard shard = {};
   // Any thread: what an earlier run knows of an id and a request.
   std::function<EarlierAnswer(std::uint64_t id, std::uint64_t hash)> earlier;
   std::size_t ahead = 256;              // most items in store

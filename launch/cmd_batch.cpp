@@ -12,6 +12,7 @@
 #include "launch/batch_run.hpp"
 #include "launch/commands.hpp"
 #include "launch/end_signals.hpp"
+#include "launch/launch_check.hpp"
 #include "launch/output.hpp"
 #include "launch/time_limit.hpp"
 
@@ -141,7 +142,7 @@ void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
   const ModelIdentity& identity = session.model_to_run().identity();
   desk.model = {.name = identity.name, .fingerprint = identity.fingerprint};
   desk.encoder.emplace(make_encoder(session, options));
-  desk.input = BatchInput::open(options.input);
+  desk.input = BatchInput::open(options.input, options.shard);
   require_two_files(options);
   if (!options.report.empty()) {
     // Found out now, not tomorrow; and what a run that is killed leaves behind.
@@ -161,6 +162,7 @@ BatchSourceOptions source_options(const BatchOptions& options, const BatchOutput
                        .system = options.system,
                        .raw_text = options.text,
                        .raw_chat = options.chat},
+          .shard = options.shard,
           .earlier = [&output](std::uint64_t id, std::uint64_t hash) {
             switch (output.known(id, hash)) {
               case BatchOutput::Known::same:
@@ -240,6 +242,7 @@ void pass_signals_on(ControlPlane& control) {
 
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const BatchOptions options = batch_options(parsed);
+  require_one_world(mpi, parsed.flag("alone"));
   const EndSignals signals;
   Session session(mpi, options.session);
   Desk desk;

@@ -7,6 +7,7 @@
 #include "launch/bench_collectives.hpp"
 #include "launch/bench_options.hpp"
 #include "launch/commands.hpp"
+#include "launch/launch_check.hpp"
 #include "launch/output.hpp"
 #include "launch/scaling_predict.hpp"
 #include "launch/scaling_report.hpp"
@@ -110,6 +111,7 @@ ExitCode run_collectives(const MpiSession& mpi, const ParsedOptions& parsed) {
 
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const std::string& kind = parsed.text("KIND");
+  require_one_world(mpi, parsed.flag("alone"));
   if (kind == "collectives") {
     return run_collectives(mpi, parsed);
   }

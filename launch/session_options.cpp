@@ -41,6 +41,10 @@ OptionGroup session_option_group() {
           {.name = "expect",
            .value = "FINGERPRINT",
            .help = "Refuse any model whose fingerprint does not begin so (exit code 3)"},
+          {.name = "alone",
+           .value = "",
+           .help = "This process is meant to run a model by itself, though its launcher started "
+                   "several"},
           {.name = "no-check",
            .value = "",
            .help = "Do not compare the digests of what is read with those in the file"},

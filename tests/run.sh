@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what it needs, builds and runs all tests; says at the end what ran and what was skipped.
 #
-#   tests/run.sh                  everything: unit, dist, golden, fuzz replay, gpu (skipped by name
-#                                 where there is none); sanitizers; fuzzing
+#   tests/run.sh                  everything: unit, dist, golden, slurm, fuzz replay, gpu (skipped by
+#                                 name where there is none); sanitizers; fuzzing
 #   tests/run.sh --quick          the ci build and its unit tests
 #   tests/run.sh --label golden   the ci build and one label
 #   tests/run.sh --no-sanitizers  neither ASan+UBSan, TSan nor fuzzing
@@ -19,12 +19,12 @@ exec 2>&1
 # shellcheck source=launch/packages.sh
 source launch/packages.sh
 
-labels=(unit dist golden fuzz gpu)
+labels=(unit dist golden slurm fuzz gpu)
 sanitizers=1 tidy=0 packages=1 data=1
 while (($#)); do
   case $1 in
     --quick) labels=(unit) sanitizers=0 data=0 ;;
-    --label) labels=("${2:?--label wants unit, dist, golden, fuzz or gpu}") sanitizers=0; shift ;;
+    --label) labels=("${2:?--label wants unit, dist, golden, slurm, fuzz or gpu}") sanitizers=0; shift ;;
     --no-sanitizers) sanitizers=0 ;;
     --tidy) tidy=1 ;;
     --no-packages) packages=0 ;;
@@ -123,7 +123,7 @@ tidy_sources() {
 if ((packages)); then
   install_packages "${packages_build[@]}" "${packages_fetch[@]}" "${packages_test[@]}"
   install_packages "$(clang_runtime_package)"
-  install_optional_packages "${packages_test_optional[@]}"
+  install_optional_packages "${packages_test_optional[@]}" "${packages_slurm[@]}"
 fi
 # ThreadSanitizer of older compilers does not start where addresses are randomised over 32 bits.
 without_aslr=()

@@ -229,6 +229,15 @@ TEST(BatchOptions, AreRead) {
   EXPECT_EQ(options.sampling.logprobs, 2);
 }
 
+TEST(BatchOptions, ShardsAreReadOrRefused) {
+  const BatchShard shard = options_of({"-i", "a", "-o", "b", "--shard", "2/3"}).shard;
+  EXPECT_EQ(shard.index, 2);
+  EXPECT_EQ(shard.count, 3);
+  for (const char* text : {"3/3", "-1/3", "1", "1/", "/3", "1/3x", "1/0", "a/b", "0/2000000", ""}) {
+    EXPECT_THROW(options_of({"-i", "a", "-o", "b", "--shard", text}), UsageError) << text;
+  }
+}
+
 TEST(BatchOptions, ContradictionsAreRefused) {
   EXPECT_THROW(options_of({"-o", "out"}), UsageError);
   EXPECT_THROW(options_of({"-i", "in"}), UsageError);

@@ -55,6 +55,24 @@ TEST_F(BatchSourceTest, TokenizesInOrderAndSkipsBlankLines) {
   EXPECT_EQ(counts_.lines, 2U);
 }
 
+TEST_F(BatchSourceTest, ShardsAreEveryNthLineAndKeepTheirNumbers) {
+  const std::string text =
+      "{\"prompt\": \"0\"}\n{\"prompt\": \"1\"}\n\n{\"prompt\": \"3\"}\n{\"prompt\": \"4\"}";
+  std::map<std::string, std::string> found;
+  for (std::int64_t index = 0; index < 3; ++index) {
+    const BatchShard shard{.index = index, .count = 3};
+    std::uint64_t lines = 0;
+    for (const BatchItem& item : items(text, {.shard = shard})) {
+      EXPECT_TRUE(found.emplace(item.request.custom_id, item.request.prompt).second);
+      ++lines;
+    }
+    EXPECT_EQ(counts_.lines, lines);
+    EXPECT_EQ(BatchInput::open(folder_.write("in.jsonl", text).string(), shard).lines, lines);
+  }
+  EXPECT_EQ(found, (std::map<std::string, std::string>{
+                       {"line-1", "0"}, {"line-2", "1"}, {"line-4", "3"}, {"line-5", "4"}}));
+}
+
 TEST_F(BatchSourceTest, AnAnswerGetsWhatTheContextLeaves) {
   const auto all = items("{\"prompt\": \"0123456789\", \"max_tokens\": 100}\n");
   ASSERT_EQ(all.size(), 1U);

@@ -150,7 +150,7 @@ check_shell() {
     echo "skipped: no shellcheck here"
     exit 77
   fi
-  find .ci/run launch tests \( -name '*.sh' -o -path .ci/run \) \
+  find .ci/run launch tests \( -name '*.sh' -o -name '*.sbatch' -o -path .ci/run \) \
     -exec shellcheck -x --severity=warning {} + || found=1
 }
 
