@@ -17,8 +17,7 @@ BatchEncoder::BatchEncoder(const Tokenizer& tokenizer, std::optional<ChatFormat>
       limits_(limits) {}
 
 std::string BatchEncoder::circumstances() const {
-  return fmt::format("{} {} {}", limits_.context, format_ ? format_->name() : "",
-                     format_ ? format_->default_system() : "");
+  return fmt::format("{} {}", limits_.context, format_ ? format_->identity() : "");
 }
 
 void BatchEncoder::require_known(const std::string& name, TokenId id) const {
@@ -48,6 +47,9 @@ std::vector<TokenId> BatchEncoder::ids_of(const BatchRequest& request) const {
   } catch (const ConfigError& error) {
     throw RequestRefused(request.api == BatchApi::chat ? "invalid_messages" : "invalid_prompt",
                          error.what());
+  } catch (const ModelFileError& error) {
+    // The model's template cannot be carried out for this conversation; others may go well.
+    throw RequestRefused("invalid_messages", error.what());
   }
 }
 

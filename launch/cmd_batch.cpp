@@ -85,12 +85,12 @@ BatchEncoder make_encoder(const Session& session, const BatchOptions& options) {
   } else {
     try {
       format = ChatFormat::detect(session.model_to_run().tokenizer_assets());
-    } catch (const ConfigError& error) {
+    } catch (const Error& error) {
+      if (options.chat) {
+        throw;
+      }
       why = error.what();
     }
-  }
-  if (options.chat && !format) {
-    throw ConfigError(why);
   }
   return {session.tokenizer(),
           std::move(format),

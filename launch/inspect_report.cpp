@@ -32,7 +32,7 @@ std::string scalar_text(const json& value) {
 std::string chat_format_of(const ModelFile& file) {
   try {
     return ChatFormat::detect(file.tokenizer()).name();
-  } catch (const ConfigError& error) {
+  } catch (const Error& error) {
     return fmt::format("none ({})", error.what());
   }
 }

@@ -4,13 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <nlohmann/json.hpp>
+#include <ctime>
 #include <optional>
 
 #include "kernels/error.hpp"
 #include "runtime/text/chat_specs.hpp"
-#include "runtime/text/jinja_canonical.hpp"
+#include "runtime/text/chat_template.hpp"
 
 namespace tutti {
 namespace {
@@ -19,33 +18,8 @@ std::string known_names() {
   return fmt::format("{}", fmt::join(ChatFormat::names(), ", "));
 }
 
-// The bytes of the white space at the start of `text` that Python's str.strip() would take.
-std::size_t space_at_start(std::string_view text) {
-  const auto at = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const unsigned c = at(0);
-  if ((c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20)) return 1;
-  if (c == 0xc2 && (at(1) == 0x85 || at(1) == 0xa0)) return 2;
-  if (c < 0xe1 || c > 0xe3) return 0;
-  const unsigned code = ((c & 0x0f) << 12) | ((at(1) & 0x3f) << 6) | (at(2) & 0x3f);
-  const bool space = code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
-                     code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
-  return space ? 3 : 0;
-}
-
-std::string_view stripped(std::string_view text) {
-  while (const std::size_t bytes = space_at_start(text)) text.remove_prefix(bytes);
-  for (bool again = true; again;) {
-    again = false;
-    for (std::size_t bytes = 1; bytes <= 3 && bytes <= text.size(); ++bytes) {
-      if (space_at_start(text.substr(text.size() - bytes)) != bytes) continue;
-      text.remove_suffix(bytes);
-      again = true;
-      break;
-    }
-  }
-  return text;
+std::string stripped(const std::string& text) {
+  return jinja::stripped(jinja::Text(text), jinja::Side::both).bytes();
 }
 
 std::string found_roles(std::span<const ChatMessage> messages) {
@@ -68,9 +42,6 @@ void check_roles(const ChatSpec& spec, std::span<const ChatMessage> messages) {
       refuse("the roles system, user and assistant only");
     }
     if (role != "system" || spec.system_place == SystemPlace::turn) continue;
-    if (spec.system_place == SystemPlace::refused) {
-      refuse("no system prompt (say it in the first user message)");
-    }
     if (i > 0) refuse("the system prompt first, and one at most");
     first_turn = 1;
   }
@@ -133,91 +104,113 @@ class Writer {
   std::vector<ChatSegment> segments_;
 };
 
-std::string_view content_of(const ChatSpec& spec, const ChatMessage& message) {
+std::string content_of(const ChatSpec& spec, const ChatMessage& message) {
   const bool trim = spec.trim == Trim::each ||
                     (spec.trim == Trim::users && message.role != "system") ||
                     (spec.trim == Trim::merged && message.role == "assistant");
-  return trim ? stripped(message.content) : std::string_view(message.content);
+  return trim ? stripped(message.content) : message.content;
 }
 
 // The user's words with the system prompt (or none) before them.
 std::string user_text(const ChatSpec& spec, const ChatMessage* system, const ChatMessage& user) {
   std::string text;
   if (system != nullptr) {
-    text = std::string(spec.system_prefix) + std::string(content_of(spec, *system)) +
+    text = std::string(spec.system_prefix) + content_of(spec, *system) +
            std::string(spec.system_suffix);
   }
   text += content_of(spec, user);
-  return spec.trim == Trim::merged ? std::string(stripped(text)) : text;
+  return spec.trim == Trim::merged ? stripped(text) : text;
 }
 
-// The template text of an asset: tokenizer_config.json holds a string or a list of named ones.
-std::optional<std::string> template_in(const nlohmann::json& object, const std::string& key) {
-  const auto found = object.find(key);
-  if (found == object.end()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
-  if (!found->is_array()) return std::nullopt;
-  for (const auto& entry : *found) {
-    if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
-        entry.value("template", nlohmann::json()).is_string()) {
-      return entry["template"].get<std::string>();
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> stored_template(const TokenizerAssets& assets) {
-  if (const auto plain = assets.find("chat_template"); plain != assets.end()) return plain->second;
-  constexpr std::array<std::pair<const char*, const char*>, 2> kPlaces = {
-      {{"tokenizer_config.json", "chat_template"}, {"gguf.json", "tokenizer.chat_template"}}};
-  for (const auto& [file, key] : kPlaces) {
-    const auto asset = assets.find(file);
-    if (asset == assets.end()) continue;
-    const auto object = nlohmann::json::parse(asset->second, nullptr, false);
-    if (!object.is_object()) {
-      throw ModelFileError(fmt::format("{}: wanted a JSON object, found {}", file,
-                                       object.is_discarded() ? "no JSON" : object.type_name()));
-    }
-    if (auto text = template_in(object, key)) return text;
-  }
-  return std::nullopt;
-}
-
-// Format words that are plain text in this vocabulary ("[INST]" of Mistral v0.1) join the text.
+// The control tokens of the template or format each by itself, all other text joined: words that
+// are no control tokens in this vocabulary ("[INST]" of Mistral v0.1) are text as well.
 std::vector<ChatSegment> as_vocabulary_has(const Tokenizer& tokenizer,
-                                           std::vector<ChatSegment> segments) {
+                                           const std::vector<ChatSegment>& segments) {
   std::vector<ChatSegment> out;
-  for (ChatSegment& segment : segments) {
-    const auto id = tokenizer.id_of(segment.text);
-    const bool control =
-        segment.special == SpecialTokens::parsed && id && tokenizer.is_special(*id);
-    segment.special = control ? SpecialTokens::parsed : SpecialTokens::as_text;
-    if (!control && !out.empty() && out.back().special == SpecialTokens::as_text) {
-      out.back().text += segment.text;
-    } else {
-      out.push_back(std::move(segment));
+  const auto text = [&](std::string_view words) {
+    if (words.empty()) return;
+    if (out.empty() || out.back().special == SpecialTokens::parsed) out.push_back({});
+    out.back().text += words;
+  };
+  for (const ChatSegment& segment : segments) {
+    std::string_view rest = segment.text;
+    if (segment.special == SpecialTokens::parsed) {
+      for (const TokenId id : tokenizer.encode(rest, SpecialTokens::parsed)) {
+        if (!tokenizer.is_special(id)) continue;
+        const std::string token = tokenizer.token_text(id);
+        const std::size_t at = rest.find(token);
+        if (token.empty() || at == std::string_view::npos) continue;
+        text(rest.substr(0, at));
+        out.push_back({token, SpecialTokens::parsed});
+        rest.remove_prefix(at + token.size());
+      }
     }
+    text(rest);
   }
   return out;
 }
 
-[[noreturn]] void refuse_template(std::string_view why) {
-  throw ConfigError(
-      fmt::format("{}; name the format with --chat-format (one of {}), or run with "
-                  "--no-chat",
-                  why, known_names()));
+std::vector<TokenId> control_ids(const Tokenizer& tokenizer, std::span<const TokenId> ids) {
+  std::vector<TokenId> out;
+  for (const TokenId id : ids) {
+    if (tokenizer.is_special(id) && id != tokenizer.special().unk) out.push_back(id);
+  }
+  return out;
+}
+
+// A stretch whose texts, each by itself, hold no look-alike of a control token: encoded in one go,
+// as the reference does, unless the seams make one.
+void append_clean(const Tokenizer& tokenizer, std::span<const ChatSegment> segments,
+                  std::vector<TokenId>& ids) {
+  std::string joined;
+  std::vector<TokenId> one_by_one;
+  std::vector<TokenId> controls;
+  for (const ChatSegment& segment : segments) {
+    joined += segment.text;
+    const auto part = tokenizer.encode(segment.text, segment.special);
+    one_by_one.insert(one_by_one.end(), part.begin(), part.end());
+    if (segment.special == SpecialTokens::as_text) continue;
+    const auto more = control_ids(tokenizer, part);
+    controls.insert(controls.end(), more.begin(), more.end());
+  }
+  if (joined.empty()) return;
+  const auto together = tokenizer.encode(joined, SpecialTokens::parsed);
+  const auto& chosen = control_ids(tokenizer, together) == controls ? together : one_by_one;
+  ids.insert(ids.end(), chosen.begin(), chosen.end());
+}
+
+std::string bos_of(const Tokenizer& tokenizer) {
+  const SpecialIds& special = tokenizer.special();
+  return special.bos ? tokenizer.token_text(*special.bos) : "";
+}
+
+std::string eos_of(const Tokenizer& tokenizer) {
+  const SpecialIds& special = tokenizer.special();
+  return special.eos.empty() ? "" : tokenizer.token_text(special.eos.front());
+}
+
+std::tm local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm out{};
+  localtime_r(&now, &out);
+  return out;
+}
+
+std::string with_way_out(std::string_view why) {
+  return fmt::format("{}; name the format with --chat-format (one of {}), or run with --no-chat",
+                     why, known_names());
 }
 
 }  // namespace
 
-ChatFormat::ChatFormat(const ChatSpec& spec, std::string default_system)
-    : spec_(&spec), name_(spec.name), default_system_(std::move(default_system)) {}
+ChatFormat::ChatFormat(const ChatSpec& spec) : spec_(&spec), name_(spec.name) {}
+
+ChatFormat::ChatFormat(std::shared_ptr<const ChatTemplate> model_template)
+    : template_(std::move(model_template)), name_("the model's template") {}
 
 std::vector<std::string> ChatFormat::names() {
   std::vector<std::string> names;
-  for (const ChatSpec& spec : chat_specs()) {
-    if (std::ranges::find(names, spec.name) == names.end()) names.emplace_back(spec.name);
-  }
+  for (const ChatSpec& spec : chat_specs()) names.emplace_back(spec.name);
   return names;
 }
 
@@ -227,34 +220,49 @@ ChatFormat ChatFormat::by_name(std::string_view name) {
     throw ConfigError(
         fmt::format("unknown chat format '{}'; wanted one of {}", name, known_names()));
   }
-  return ChatFormat(*spec, "");
+  return ChatFormat(*spec);
 }
 
 ChatFormat ChatFormat::detect(const TokenizerAssets& assets) {
-  const auto text = stored_template(assets);
-  if (!text) refuse_template("the model file holds no chat template");
-  const auto canonical = canonical_template(*text);
-  if (canonical) {
-    const auto known =
-        std::ranges::find(known_templates(), canonical->digest, &KnownTemplate::digest);
-    if (known != known_templates().end()) {
-      return ChatFormat(chat_specs()[known->spec], canonical->default_system);
-    }
+  return detect(assets, local_time);
+}
+
+ChatFormat ChatFormat::detect(const TokenizerAssets& assets, ChatClock now) {
+  const auto text = ChatTemplate::stored(assets);
+  if (!text) throw ConfigError(with_way_out("the model file holds no chat template"));
+  try {
+    return ChatFormat(std::make_shared<const ChatTemplate>(*text, std::move(now)));
+  } catch (const ModelFileError& error) {
+    throw ModelFileError(with_way_out(error.what()));
   }
-  if (text->find("Cutting Knowledge Date") != std::string::npos) {
-    refuse_template(
-        "the stored chat template (Llama 3.1 or later) writes a date into every prompt, which no "
-        "known format does; llama-3 has the same turns without the date");
-  }
-  const auto line = text->substr(0, std::min(text->find('\n'), std::size_t{60}));
-  refuse_template(
-      fmt::format("the stored chat template ({} bytes, it starts with \"{}\") is not "
-                  "one of the known ones",
-                  text->size(), line));
+}
+
+std::string ChatFormat::identity() const {
+  return template_ ? template_->digest() : name_;
 }
 
 std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> messages,
-                                            std::string_view bos, std::string_view eos) const {
+                                            std::string_view bos, std::string_view eos,
+                                            std::string_view tools) const {
+  if (template_ == nullptr) {
+    if (tools.empty()) return render_spec(messages, bos, eos);
+    throw ConfigError(fmt::format("chat format {} knows no tools", name_));
+  }
+  if (messages.empty() || (messages.back().role != "user" && messages.back().role != "tool")) {
+    throw ConfigError(
+        fmt::format("a chat wants the last message to be the user's or a tool's; the "
+                    "conversation's roles are: {}",
+                    found_roles(messages)));
+  }
+  try {
+    return template_->render(messages, bos, eos, tools);
+  } catch (const ModelFileError& error) {
+    throw ModelFileError(with_way_out(error.what()));
+  }
+}
+
+std::vector<ChatSegment> ChatFormat::render_spec(std::span<const ChatMessage> messages,
+                                                 std::string_view bos, std::string_view eos) const {
   const ChatSpec& spec = *spec_;
   check_roles(spec, messages);
   Writer out(spec, bos, eos);
@@ -265,9 +273,6 @@ std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> message
     out.format(suffix);
   };
   const ChatMessage* pending_system = nullptr;
-  if (!default_system_.empty() && messages.front().role != "system") {
-    turn(spec.system_prefix, default_system_, spec.system_suffix);
-  }
   for (const ChatMessage& message : messages) {
     if (message.role == "user") {
       turn(spec.user_prefix, user_text(spec, pending_system, message), spec.user_suffix);
@@ -276,7 +281,7 @@ std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> message
       turn(spec.assistant_prefix, content_of(spec, message), spec.assistant_suffix);
     } else if (spec.system_place == SystemPlace::in_first_user) {
       pending_system = &message;
-    } else if (!message.content.empty() || !spec.skip_empty_system) {
+    } else {
       turn(spec.system_prefix, content_of(spec, message), spec.system_suffix);
     }
   }
@@ -285,48 +290,63 @@ std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> message
 }
 
 std::vector<TokenId> ChatFormat::encode(const Tokenizer& tokenizer,
-                                        std::span<const ChatMessage> messages) const {
-  for (const std::string_view token : spec_->control) {
-    if (!tokenizer.id_of(token)) {
-      throw ConfigError(
-          fmt::format("chat format {} needs the control token {}, which the model's "
-                      "vocabulary ({}) does not have; choose another --chat-format",
-                      name_, token, tokenizer.kind()));
-    }
-  }
-  const SpecialIds& special = tokenizer.special();
-  const std::string bos = special.bos ? tokenizer.token_text(*special.bos) : "";
-  const std::string eos = special.eos.empty() ? "" : tokenizer.token_text(special.eos.front());
-
+                                        std::span<const ChatMessage> messages,
+                                        std::string_view tools) const {
+  if (spec_ != nullptr) require_controls(tokenizer);
+  const std::vector<ChatSegment> segments =
+      as_vocabulary_has(tokenizer, render(messages, bos_of(tokenizer), eos_of(tokenizer), tools));
   std::vector<TokenId> ids;
-  std::string clean;  // a stretch in which only the format's own control tokens would be parsed
-  const auto append = [&](const std::string& text, SpecialTokens how) {
-    if (text.empty()) return;
-    const auto more = tokenizer.encode(text, how);
-    ids.insert(ids.end(), more.begin(), more.end());
-  };
-  for (const ChatSegment& segment : as_vocabulary_has(tokenizer, render(messages, bos, eos))) {
-    const bool dirty = segment.special == SpecialTokens::as_text &&
-                       tokenizer.encode(segment.text, SpecialTokens::parsed) !=
-                           tokenizer.encode(segment.text, SpecialTokens::as_text);
-    if (!dirty) {
-      clean += segment.text;
-      continue;
-    }
-    append(clean, SpecialTokens::parsed);
-    clean.clear();
-    append(segment.text, SpecialTokens::as_text);
+  std::size_t clean = 0;  // where the stretch without look-alikes begins
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const ChatSegment& segment = segments[i];
+    if (segment.special == SpecialTokens::parsed) continue;
+    const auto as_text = tokenizer.encode(segment.text, SpecialTokens::as_text);
+    if (tokenizer.encode(segment.text, SpecialTokens::parsed) == as_text) continue;
+    append_clean(tokenizer, std::span(segments).subspan(clean, i - clean), ids);
+    ids.insert(ids.end(), as_text.begin(), as_text.end());
+    clean = i + 1;
   }
-  append(clean, SpecialTokens::parsed);
+  append_clean(tokenizer, std::span(segments).subspan(clean), ids);
   return ids;
 }
 
+void ChatFormat::require_controls(const Tokenizer& tokenizer) const {
+  for (const std::string_view token : spec_->control) {
+    if (tokenizer.id_of(token)) continue;
+    throw ConfigError(
+        fmt::format("chat format {} needs the control token {}, which the model's "
+                    "vocabulary ({}) does not have; choose another --chat-format",
+                    name_, token, tokenizer.kind()));
+  }
+}
+
 std::vector<TokenId> ChatFormat::stop_ids(const Tokenizer& tokenizer) const {
+  if (spec_ == nullptr) return template_stop_ids(tokenizer);
   std::vector<TokenId> ids;
   for (const std::string_view token : spec_->stops) {
     if (const auto id = tokenizer.id_of(token)) ids.push_back(*id);
   }
   return ids;
+}
+
+// The control token that the template writes right after an answer.
+std::vector<TokenId> ChatFormat::template_stop_ids(const Tokenizer& tokenizer) const {
+  const std::string answer = "answer";
+  const std::vector<ChatMessage> probe = {{"user", "a"}, {"assistant", answer}, {"user", "b"}};
+  try {
+    const auto segments =
+        as_vocabulary_has(tokenizer, render(probe, bos_of(tokenizer), eos_of(tokenizer)));
+    for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
+      const std::size_t at = segments[i].text.rfind(answer);
+      if (segments[i].special == SpecialTokens::parsed || at == std::string::npos) continue;
+      const bool ends = stripped(segments[i].text.substr(at + answer.size())).empty();
+      const auto id = tokenizer.id_of(segments[i + 1].text);
+      if (ends && id) return {*id};
+    }
+  } catch (const Error&) {
+    // A template that cannot render this says by itself what it wants when it is used.
+  }
+  return {};
 }
 
 }  // namespace tutti

@@ -1,7 +1,10 @@
-// How a conversation becomes one prompt: the known formats as data, recognised from the template
-// that the model file stores.
+// How a conversation becomes one prompt: by the template that the model file stores, or by one of
+// the formats that are known by name.
 #pragma once
 
+#include <ctime>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,12 +17,18 @@ namespace tutti {
 struct ChatMessage {
   std::string role;  // "system", "user", "assistant"
   std::string content;
+  // What else a template may ask for ("tool_calls", "name", …), as a JSON object; empty: nothing.
+  // Its "content", where it has one, stands for the above.
+  std::string more;
 };
 
-struct ChatSpec;  // runtime/text/chat_specs.hpp
+struct ChatSpec;     // runtime/text/chat_specs.hpp
+class ChatTemplate;  // runtime/text/chat_template.hpp
+// The local time, which some templates write into the prompt.
+using ChatClock = std::function<std::tm()>;
 
-// A stretch of the rendered prompt. A parsed one is a single control token of the format; text is
-// what the user or the format wrote in plain characters, and never becomes a control token.
+// A stretch of the rendered prompt. A parsed one is the template's or the format's own, and holds
+// its control tokens; text never becomes a control token.
 struct ChatSegment {
   std::string text;
   SpecialTokens special = SpecialTokens::as_text;
@@ -31,38 +40,48 @@ class ChatFormat {
   static std::vector<std::string> names();
   // Errors: ConfigError that lists the names.
   static ChatFormat by_name(std::string_view name);
-  // Recognises the format of the stored template ("chat_template", or inside
-  // "tokenizer_config.json" or "gguf.json"), its default system prompt included. Only templates
-  // that are known to render as the format's data does are taken; differences in spelling do not
-  // matter (runtime/text/jinja_canonical.hpp). Errors: ConfigError that says how to name one
-  // (--chat-format) when there is no template or it is not known.
+  // The stored template ("chat_template", or inside "tokenizer_config.json" or "gguf.json").
+  // Errors: ConfigError where there is none, ModelFileError (with the template's line) where it is
+  // not understood; both say how to name a format instead (--chat-format).
   static ChatFormat detect(const TokenizerAssets& assets);
+  static ChatFormat detect(const TokenizerAssets& assets, ChatClock now);
 
+  // For people: a format's name, or that it is the model's template.
   const std::string& name() const { return name_; }
-  // The system prompt that stands where the conversation brings none; empty where there is none.
-  const std::string& default_system() const { return default_system_; }
+  // Differs where prompts would: a format's name, or a digest of the template.
+  std::string identity() const;
+
   // The prompt as text, in segments: joined, they are what the model's own template renders with
   // add_generation_prompt. `bos` and `eos` are the model's spellings; empty where it has none.
-  // The last message must be the user's. Errors: as encode().
+  // `tools`: a JSON list, empty for none. The last message must be the user's or a tool's.
+  // Errors: as encode().
   std::vector<ChatSegment> render(std::span<const ChatMessage> messages, std::string_view bos,
-                                  std::string_view eos) const;
+                                  std::string_view eos, std::string_view tools = {}) const;
   // Ids of the whole prompt, bos included where the format has one, ending where the assistant is
-  // to speak. Control tokens come from the format only: user text is encoded as_text. A prompt
-  // without look-alikes of control tokens is encoded in one go, as the reference does; otherwise
-  // the stretches that hold them are encoded by themselves.
-  // Errors: ConfigError where roles do not fit the format (two users in a row for llama-2, a system
-  // prompt for gemma 2, …), or where the vocabulary lacks the format's control tokens.
-  std::vector<TokenId> encode(const Tokenizer& tokenizer,
-                              std::span<const ChatMessage> messages) const;
+  // to speak. Control tokens come from the template or format only: what the conversation says is
+  // encoded as_text, whatever filters it went through. A prompt without look-alikes of control
+  // tokens is encoded in one go, as the reference does; otherwise the stretches that hold them are
+  // encoded by themselves.
+  // Errors: ConfigError where the conversation does not fit (two users in a row for llama-2, what
+  // the template refuses, …), or where the vocabulary lacks a named format's control tokens;
+  // ModelFileError where the template cannot be carried out.
+  std::vector<TokenId> encode(const Tokenizer& tokenizer, std::span<const ChatMessage> messages,
+                              std::string_view tools = {}) const;
   // Ids that end an answer in this format, besides the tokenizer's own.
   std::vector<TokenId> stop_ids(const Tokenizer& tokenizer) const;
 
  private:
-  ChatFormat(const ChatSpec& spec, std::string default_system);
+  explicit ChatFormat(const ChatSpec& spec);
+  explicit ChatFormat(std::shared_ptr<const ChatTemplate> model_template);
+  std::vector<ChatSegment> render_spec(std::span<const ChatMessage> messages, std::string_view bos,
+                                       std::string_view eos) const;
+  void require_controls(const Tokenizer& tokenizer) const;
+  std::vector<TokenId> template_stop_ids(const Tokenizer& tokenizer) const;
 
-  const ChatSpec* spec_;  // a row of chat_specs(), lives as long as the program
+  // One of the two is there.
+  const ChatSpec* spec_ = nullptr;  // a row of chat_specs(), lives as long as the program
+  std::shared_ptr<const ChatTemplate> template_;
   std::string name_;
-  std::string default_system_;
 };
 
 }  // namespace tutti

@@ -18,5 +18,7 @@ enum class NormalForm : unsigned char { nfc, nfd, nfkc, nfkd };
 std::string normal_form(std::string_view text, NormalForm form);
 // Full lower-case mapping of each character on its own, without context.
 std::string lower_case(std::string_view text);
+// The same in upper case; the sharp s becomes SS.
+std::string upper_case(std::string_view text);
 
 }  // namespace tutti::text

@@ -1,11 +1,14 @@
 """Renders the conversations below with the chat templates in tests/golden/chat/*.jinja by jinja2,
-set up as transformers' apply_chat_template does, and writes tests/golden/chat/expected.json.
+set up as transformers' apply_chat_template does, and writes tests/golden/chat/expected.json; and the
+snippets of tests/golden/chat/snippets.txt, a construct of the language each, into snippets.json.
 
 Run once by hand where jinja2 is installed; the build and the tests need only its output."""
+import datetime
 import json
 import pathlib
 
 import jinja2
+import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 HERE = pathlib.Path(__file__).parent / "chat"
@@ -52,15 +55,58 @@ def raise_exception(message):
     raise jinja2.exceptions.TemplateError(message)
 
 
-def render(template, messages, bos, eos):
+class Generation(jinja2.ext.Extension):
+    """{% generation %} marks what the assistant says; rendering passes over it."""
+    tags = {"generation"}
+
+    def parse(self, parser):
+        next(parser.stream)
+        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+
+
+def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
-                                        extensions=["jinja2.ext.loopcontrols"])
+                                        extensions=[Generation, "jinja2.ext.loopcontrols"])
     env.globals["raise_exception"] = raise_exception
+    env.globals["strftime_now"] = datetime.datetime(2025, 3, 4, 9, 5).strftime
+    env.filters["tojson"] = lambda x, ensure_ascii=False, indent=None: json.dumps(
+        x, ensure_ascii=ensure_ascii, indent=indent)
+    return env
+
+
+def render(template, messages, bos, eos):
     try:
-        return env.from_string(template).render(messages=messages, add_generation_prompt=True,
-                                                bos_token=bos, eos_token=eos)
+        return environment().from_string(template).render(
+            messages=messages, add_generation_prompt=True, bos_token=bos, eos_token=eos,
+            tools=None, documents=None)
     except jinja2.exceptions.TemplateError:
         return None  # the template refuses the conversation
+
+
+def snippets():
+    """Snippets stand between lines of ====; null where jinja2 refuses."""
+    out = []
+    for source in (HERE / "snippets.txt").read_text().split("\n====\n"):
+        try:
+            text = environment().from_string(source).render(**VALUES)
+        except (jinja2.exceptions.TemplateError, TypeError, ValueError, ZeroDivisionError):
+            text = None
+        out.append({"source": source, "rendered": text})
+    return out
+
+
+VALUES = {
+    "messages": turns("Hello <b> \u00e9\u4e16", "Hi", "Bye", system="  be nice \n"),
+    "tools": [{"type": "function", "function": {
+        "name": "weather", "description": "the \"weather\"\n\tof \u00e9",
+        "parameters": {"type": "object", "properties": {
+            "place": {"type": "string", "enum": ["a", "b"]}, "days": {"type": ["integer", "null"]}},
+            "required": ["place"]}}},
+        {"type": "function", "function": {"name": "now", "parameters": {}}}],
+    "numbers": [3, 1, 2.5, -4, True, None], "words": ["b", "A", "c", "B"], "empty": [], "nothing": None,
+    "text": "One, two;\nthree <x> 'q' \"d\" \u00c4\u00df\u4e16", "record": {"b": 1, "a": {"deep": [1, {"x": "y"}]}},
+    "yes": True, "bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": True,
+}
 
 
 def main():
@@ -75,6 +121,8 @@ def main():
             "rendered": {c: render(template, m, bos, eos) for c, m in CONVERSATIONS.items()}}
     text = json.dumps(out, indent=1, ensure_ascii=True)
     (HERE / "expected.json").write_text(text + "\n")
+    made = {"values": VALUES, "snippets": snippets()}
+    (HERE / "snippets.json").write_text(json.dumps(made, indent=1, ensure_ascii=True) + "\n")
 
 
 main()
