@@ -52,6 +52,10 @@ void activation_cuda(CudaContext& context, const Exec& exec, const ActivationArg
 void gated_activation_cuda(CudaContext& context, const Exec& exec, const GatedActivationArgs& args);
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
+void moe_route_cuda(CudaContext& context, const Exec& exec, const MoeRouteArgs& args);
+void moe_group_cuda(CudaContext& context, const Exec& exec, const MoeGroupArgs& args);
+void expert_gemm_cuda(CudaContext& context, const Exec& exec, const ExpertGemmArgs& args);
+void moe_combine_cuda(CudaContext& context, const Exec& exec, const MoeCombineArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);
 void sample_slots_cuda(CudaContext& context, const Exec& exec, const SampleSlotsArgs& args);
 void transpose_cuda(CudaContext& context, const Exec& exec, const TransposeArgs& args);

@@ -91,6 +91,18 @@ class CudaOps final : public DeviceOps {
   void gated_gemm(const Exec& exec, const GatedGemmArgs& args) override {
     gated_gemm_cuda(context_, exec, args);
   }
+  void moe_route(const Exec& exec, const MoeRouteArgs& args) override {
+    moe_route_cuda(context_, exec, args);
+  }
+  void moe_group(const Exec& exec, const MoeGroupArgs& args) override {
+    moe_group_cuda(context_, exec, args);
+  }
+  void expert_gemm(const Exec& exec, const ExpertGemmArgs& args) override {
+    expert_gemm_cuda(context_, exec, args);
+  }
+  void moe_combine(const Exec& exec, const MoeCombineArgs& args) override {
+    moe_combine_cuda(context_, exec, args);
+  }
   void sample_rows(const Exec& exec, const SampleRowsArgs& args) override {
     sample_rows_cuda(context_, exec, args);
   }

@@ -8,12 +8,15 @@
 #include "kernels/activation.hpp"
 #include "kernels/attention.hpp"
 #include "kernels/embedding.hpp"
+#include "kernels/expert_gemm.hpp"
 #include "kernels/fill_random.hpp"
 #include "kernels/gated_activation.hpp"
 #include "kernels/gated_gemm.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemm_tuning.hpp"
 #include "kernels/layernorm.hpp"
+#include "kernels/moe_combine.hpp"
+#include "kernels/moe_route.hpp"
 #include "kernels/qk_squares.hpp"
 #include "kernels/residual_add.hpp"
 #include "kernels/rmsnorm.hpp"
@@ -49,6 +52,10 @@ class DeviceOps {
   // fastest; inside a capture an untried shape takes the library's own first choice.
   virtual void gemm(const Exec& exec, const GemmArgs& args) = 0;
   virtual void gated_gemm(const Exec& exec, const GatedGemmArgs& args) = 0;
+  virtual void moe_route(const Exec& exec, const MoeRouteArgs& args) = 0;
+  virtual void moe_group(const Exec& exec, const MoeGroupArgs& args) = 0;
+  virtual void expert_gemm(const Exec& exec, const ExpertGemmArgs& args) = 0;
+  virtual void moe_combine(const Exec& exec, const MoeCombineArgs& args) = 0;
   virtual void sample_rows(const Exec& exec, const SampleRowsArgs& args) = 0;
   virtual void sample_slots(const Exec& exec, const SampleSlotsArgs& args) = 0;
   virtual void transpose(const Exec& exec, const TransposeArgs& args) = 0;
