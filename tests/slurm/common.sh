@@ -93,6 +93,7 @@ wait_for_lines() { # FILE NUMBER SECONDS
 same_form() { sed 's/"created":[0-9]*//' "$@" | sort; }
 # What the same number of ranks answers where nobody disturbs it.
 make_reference() { # RANKS
+  rm -f "$folder/reference.jsonl"
   mpirun -n "$1" "$tutti" batch "$model" -i "$INPUT" -o "$folder/reference.jsonl" --threads 1 --device host \
     --quiet </dev/null 2>"$folder/reference.err" || fail "the undisturbed run ended with code $?"
   same_form "$folder/reference.jsonl" >"$folder/reference"
