@@ -82,7 +82,14 @@ json choice_of(const BatchRequest& request, const BatchSample& sample, std::size
 }
 
 json own_part(const BatchModel& model, const BatchRequest& request, std::uint64_t hash) {
-  return {{"request", hex(hash)}, {"model", model.fingerprint}, {"line", request.line}};
+  return {{"request", hex(hash)},
+          {"model", model.fingerprint},
+          {"name", model.name},
+          {"dtype", model.dtype},
+          {"parameters", model.parameters},
+          {"ranks", model.ranks},
+          {"devices", model.devices},
+          {"line", request.line}};
 }
 
 std::string line_of(const json& record) {

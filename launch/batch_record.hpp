@@ -25,6 +25,10 @@ struct BatchSample {
 struct BatchModel {
   std::string name;
   std::string fingerprint;
+  std::string dtype;
+  std::uint64_t parameters = 0;
+  int ranks = 1;                     // that computed it together
+  std::vector<std::string> devices;  // as detected, each name once
 };
 
 // What a record is found again by.

@@ -4,23 +4,10 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "launch/build_info.hpp"
-
 namespace tutti {
 namespace {
 
 using nlohmann::json;
-
-json slurm_json() {
-  json slurm = nullptr;
-  for (const char* name : {"SLURM_JOB_ID", "SLURM_JOB_NAME", "SLURM_ARRAY_TASK_ID", "SLURM_STEP_ID",
-                           "SLURM_RESTART_COUNT", "SLURM_JOB_NODELIST"}) {
-    if (const char* value = std::getenv(name); value != nullptr) {
-      slurm[name] = value;
-    }
-  }
-  return slurm;
-}
 
 json sampling_json(const SamplingOptions& s) {
   return {{"temperature", s.temperature},
@@ -86,8 +73,8 @@ json batch_report(const Session& session, const BatchOptions& options,
   report["backend"] = facts.backend;
   report["kv_tokens"] = facts.kv_tokens;
   report["load_seconds"] = facts.load_seconds;
-  report["versions"] = version_text();
-  report["slurm"] = slurm_json();
+  report["devices"] = device_names(facts.job.ranks);
+  report["job"] = job_json(facts.job);
   report["sampling_defaults"] = sampling_json(options.sampling);
   report["input"] = options.input;
   report["output"] = options.output;

@@ -5,7 +5,6 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "launch/build_info.hpp"
 #include "launch/progress.hpp"
 
 namespace tutti {
@@ -37,9 +36,9 @@ double collective_seconds_of_step(Session& session, std::int64_t tokens) {
   return 1e-6 * (sums + times[1].microseconds + times[2].microseconds);
 }
 
-std::string collectives_text(std::string_view backend, int ranks,
-                             std::span<const CollectiveTime> times) {
-  std::string text = fmt::format("collectives of {} ranks on {}\n\n", ranks, backend);
+std::string collectives_text(const JobFacts& job, std::span<const CollectiveTime> times) {
+  std::string text =
+      fmt::format("collectives of {} ranks on {}\n\n", job.ranks.size(), job.communication);
   text += fmt::format("{:<44} {:>10} {:>10} {:>12} {:>12}\n", "what", "bytes", "us", "algbw GB/s",
                       "busbw GB/s");
   for (const CollectiveTime& time : times) {
@@ -50,12 +49,10 @@ std::string collectives_text(std::string_view backend, int ranks,
   return text;
 }
 
-nlohmann::json collectives_json(std::string_view backend, int ranks,
-                                std::span<const CollectiveTime> times) {
-  nlohmann::json object = {{"benchmark", "collectives"},
-                           {"tutti", version()},
-                           {"ranks", ranks},
-                           {"backend", backend},
+nlohmann::json collectives_json(const JobFacts& job, std::span<const CollectiveTime> times) {
+  nlohmann::json object = {{"benchmark", "collectives"},      {"tutti", job.libraries.tutti},
+                           {"ranks", job.ranks.size()},       {"devices", device_names(job.ranks)},
+                           {"backend", job.communication},    {"job", job_json(job)},
                            {"cases", nlohmann::json::array()}};
   for (const CollectiveTime& time : times) {
     object["cases"].push_back({{"what", describe(time.what)},

@@ -12,9 +12,7 @@ namespace tutti {
 // collectives: seconds, norms that are joined to sums included. Zero for one rank.
 double collective_seconds_of_step(Session& session, std::int64_t tokens);
 
-std::string collectives_text(std::string_view backend, int ranks,
-                             std::span<const CollectiveTime> times);
-nlohmann::json collectives_json(std::string_view backend, int ranks,
-                                std::span<const CollectiveTime> times);
+std::string collectives_text(const JobFacts& job, std::span<const CollectiveTime> times);
+nlohmann::json collectives_json(const JobFacts& job, std::span<const CollectiveTime> times);
 
 }  // namespace tutti

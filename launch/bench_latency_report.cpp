@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_latency.hpp"
-#include "launch/build_info.hpp"
 #include "launch/progress.hpp"
 
 namespace tutti {
@@ -89,15 +88,6 @@ json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
   const double prompt_speed = per_second(result.prompt_flops, result.first_token.mean);
   json object = {
       {"benchmark", "latency"},
-      {"tutti", version()},
-      {"model",
-       {{"name", facts.model.name},
-        {"fingerprint", facts.model.fingerprint},
-        {"dtype", facts.model.dtype},
-        {"parameters", facts.model.parameters}}},
-      {"ranks", facts.ranks},
-      {"nodes", facts.nodes},
-      {"backend", facts.backend},
       {"imbalance", facts.imbalance},
       {"batch", options.batch},
       {"prompt_tokens", options.prompt_tokens},
@@ -121,6 +111,7 @@ json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
       {"read_bytes_per_second", result.read_bandwidth},
       {"bandwidth_share", per_second(result.achieved_bandwidth(), result.read_bandwidth)},
       {"per_rank", json::array()}};
+  object.update(run_json(facts));
   for (const RankFacts& rank : result.ranks) {
     object["per_rank"].push_back({{"threads", rank.threads},
                                   {"weight_bytes", rank.weights},

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "launch/build_info.hpp"
 #include "launch/progress.hpp"
 #include "runtime/weights/input.hpp"
 #include "runtime/weights/parallel.hpp"
@@ -106,16 +105,14 @@ std::string load_text(const LoadedFacts& facts, const LoadOptions& options,
 
 nlohmann::json load_json(const LoadedFacts& facts, const LoadOptions& options,
                          const LoadResult& result) {
-  return {{"benchmark", "load"},
-          {"tutti", version()},
-          {"model", {{"name", facts.model.name}, {"fingerprint", facts.model.fingerprint}}},
-          {"ranks", facts.ranks},
-          {"backend", facts.backend},
-          {"repeats", options.repeats},
-          {"bytes", result.bytes},
-          {"load_bytes_per_second", speed_json(result.load_speed)},
-          {"raw_bytes_per_second", speed_json(result.raw_speed)},
-          {"share", result.load_speed.p50 / result.raw_speed.p50}};
+  nlohmann::json object = {{"benchmark", "load"},
+                           {"repeats", options.repeats},
+                           {"bytes", result.bytes},
+                           {"load_bytes_per_second", speed_json(result.load_speed)},
+                           {"raw_bytes_per_second", speed_json(result.raw_speed)},
+                           {"share", result.load_speed.p50 / result.raw_speed.p50}};
+  object.update(run_json(facts));
+  return object;
 }
 
 }  // namespace tutti

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "launch/job_facts.hpp"
 #include "launch/output.hpp"
 #include "launch/rank_threads.hpp"
 #include "launch/scaling_row.hpp"
@@ -76,8 +77,11 @@ class ScalingRun {
     report_.model = model->identity();
     report_.architecture = model->spec().architecture;
     report_.devices.resize(static_cast<std::size_t>(world_.size()));
-    for (const auto& bytes : control_.all_gather(std::as_bytes(std::span(world_.host())))) {
-      report_.hosts.emplace_back(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    report_.job.ranks = gather_places(
+        control_,
+        {.host = world_.host(), .device = {}, .uuid = {}, .cpus = cpu_list(allowed_cpus())});
+    for (const RankPlace& place : report_.job.ranks) {
+      report_.hosts.push_back(place.host);
     }
   }
 
@@ -103,6 +107,8 @@ class ScalingRun {
     for (std::size_t rank = 0; rank < words.size(); ++rank) {
       if (!words[rank].device.empty()) {
         report_.devices[rank] = words[rank].device;
+        report_.job.ranks[rank].device = words[rank].device;
+        report_.job.ranks[rank].uuid = words[rank].uuid;
       }
     }
     if (word.failure) {
@@ -111,6 +117,8 @@ class ScalingRun {
     if (predict_ && world_.rank() == 0) {
       row.predicted = predict_(shape.ranks, report_.devices[0]);
     }
+    report_.job.libraries = library_versions(report_.on_gpus());
+    report_.job.communication = row.fits() ? row.backend : report_.job.communication;
     report_.rows.push_back(std::move(row));
   }
 

@@ -61,6 +61,7 @@ struct ScalingReport {
   std::string architecture;
   std::vector<std::string> hosts;    // by rank of the world
   std::vector<std::string> devices;  // by rank of the world; empty: was never at work
+  JobFacts job;                      // of the world
   std::vector<ScalingRow> rows;
 
   bool on_gpus() const;

@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_throughput.hpp"
-#include "launch/build_info.hpp"
 
 namespace tutti {
 namespace {
@@ -60,17 +59,8 @@ nlohmann::json throughput_json(const LoadedFacts& facts, const ThroughputOptions
                                const ThroughputResult& result) {
   const Summary& speed = result.output_speed;
   const EngineCounters& counters = result.counters;
-  return {
+  nlohmann::json object = {
       {"benchmark", "throughput"},
-      {"tutti", version()},
-      {"model",
-       {{"name", facts.model.name},
-        {"fingerprint", facts.model.fingerprint},
-        {"dtype", facts.model.dtype},
-        {"parameters", facts.model.parameters}}},
-      {"ranks", facts.ranks},
-      {"nodes", facts.nodes},
-      {"backend", facts.backend},
       {"requests", result.requests},
       {"prompt_tokens", result.prompt_tokens},
       {"output_tokens", result.output_tokens},
@@ -98,6 +88,8 @@ nlohmann::json throughput_json(const LoadedFacts& facts, const ThroughputOptions
       {"cached_tokens", counters.cached_tokens},
       {"recomputed_tokens", counters.recomputed_tokens},
       {"preemptions", counters.preemptions}};
+  object.update(run_json(facts));
+  return object;
 }
 
 }  // namespace tutti

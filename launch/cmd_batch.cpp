@@ -140,7 +140,12 @@ void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
     desk.stop_at = now + *left - options.grace - kWayOut;
   }
   const ModelIdentity& identity = session.model_to_run().identity();
-  desk.model = {.name = identity.name, .fingerprint = identity.fingerprint};
+  desk.model = {.name = identity.name,
+                .fingerprint = identity.fingerprint,
+                .dtype = identity.dtype,
+                .parameters = identity.parameters,
+                .ranks = session.plan().ranks(),
+                .devices = device_names(session.job().ranks)};
   desk.encoder.emplace(make_encoder(session, options));
   desk.input = BatchInput::open(options.input, options.shard);
   require_two_files(options);

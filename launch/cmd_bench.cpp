@@ -100,10 +100,13 @@ ExitCode run_collectives(const MpiSession& mpi, const ParsedOptions& parsed) {
   const std::vector<CollectiveCase> cases = usual_collective_cases(own.device->place());
   const std::vector<CollectiveTime> times =
       time_collectives(*own.communicator, control, *own.device, cases);
+  const JobFacts job = {.ranks = gather_places(control, place_of(mpi.host(), *own.device)),
+                        .communication = own.backend,
+                        .libraries = library_versions(own.device->place() != Place::host),
+                        .startup = {}};
   on_root(control, [&] {
-    write_result(parsed.flag("json")
-                     ? collectives_json(own.backend, mpi.size(), times).dump(2) + "\n"
-                     : collectives_text(own.backend, mpi.size(), times));
+    write_result(parsed.flag("json") ? collectives_json(job, times).dump(2) + "\n"
+                                     : collectives_text(job, times));
   });
   own.communicator->close();
   return ExitCode::fine;

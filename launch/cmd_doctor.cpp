@@ -1,6 +1,7 @@
 // tutti doctor: is this job's machine well?
 #include "launch/commands.hpp"
 #include "launch/doctor_run.hpp"
+#include "launch/expected_model.hpp"
 #include "launch/message_options.hpp"
 #include "launch/session.hpp"
 
@@ -29,6 +30,7 @@ CommandSpec doctor_spec() {
                            .value = "WHERE",
                            .help = "auto, cuda or host, as the job will have it",
                            .fallback = "auto"},
+                          expect_option(),
                           {.name = "json", .value = "", .help = "One JSON object"},
                       }},
                  message_option_group()},
@@ -48,6 +50,10 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   options.quiet = message_options(parsed).quiet;
   if (parsed.given("MODEL.h5")) {
     options.model = parsed.text("MODEL.h5");
+  }
+  options.expect = expected_fingerprint(parsed);
+  if (!options.expect.empty() && !options.model) {
+    throw UsageError("--expect wants a model to look at: tutti doctor MODEL.h5 --expect …");
   }
   SystemProbe probe(mpi);
   return run_doctor(mpi, options, probe);

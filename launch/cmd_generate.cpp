@@ -112,10 +112,12 @@ std::int64_t kv_tokens(const std::vector<Request>& requests) {
   return sum;
 }
 
+// In every line of --json; who computed on which GPU is too long for that.
 nlohmann::json about(const Session& session) {
-  return {{"model", identity_json(session)},
-          {"ranks", session.facts().ranks},
-          {"backend", session.facts().backend}};
+  nlohmann::json object = run_json(session.facts());
+  object["scheduler"] = object["job"]["scheduler"];
+  object.erase("job");
+  return object;
 }
 
 AnswerWriter make_writer(const Session& session, const GenerateOptions& options) {

@@ -8,6 +8,7 @@
 #include "kernels/error.hpp"
 #include "launch/build_info.hpp"
 #include "launch/commands.hpp"
+#include "launch/expected_model.hpp"
 #include "launch/identity_banner.hpp"
 #include "launch/message_options.hpp"
 #include "launch/output.hpp"
@@ -28,6 +29,7 @@ struct ImportCommand {
   std::filesystem::path out;
   std::optional<DType> dtype;
   std::string name;
+  std::string expect;
   ImportOptions options;
   MessageOptions messages;
   bool json = false;
@@ -56,6 +58,7 @@ CommandSpec import_spec() {
                           {.name = "name",
                            .value = "NAME",
                            .help = "Name of the model (default: what the source says)"},
+                          expect_option(),
                           {.name = "force", .value = "", .help = "Replace an output that exists"},
                           {.name = "threads",
                            .value = "N",
@@ -77,6 +80,7 @@ ImportCommand import_options(const ParsedOptions& parsed) {
                         .out = parsed.text("output"),
                         .dtype = {},
                         .name = parsed.given("name") ? parsed.text("name") : std::string(),
+                        .expect = expected_fingerprint(parsed),
                         .options = {},
                         .messages = message_options(parsed),
                         .json = parsed.flag("json")};
@@ -96,7 +100,7 @@ std::string report_json(const ImportReport& report, const ImportCommand& command
       {"output", command.out.string()},    {"name", identity.name},
       {"fingerprint", report.fingerprint}, {"dtype", identity.dtype},
       {"parameters", identity.parameters}, {"weight_bytes", report.bytes},
-      {"seconds", report.seconds}};
+      {"seconds", report.seconds},         {"tutti", version()}};
   return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -128,6 +132,9 @@ void import_one(ImportCommand command) {
   command.options.on_progress = [&](std::uint64_t done, std::uint64_t total) {
     StopSignals::check();
     progress.set(done, total);
+  };
+  command.options.accept = [&](const std::string& fingerprint) {
+    require_expected(command.source, fingerprint, job.name, command.expect);
   };
   const ImportReport report = import_model(*source, job, command.out, command.options);
   progress.finish();

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "launch/commands.hpp"
+#include "launch/expected_model.hpp"
 #include "launch/inspect_report.hpp"
 #include "launch/message_options.hpp"
 #include "launch/output.hpp"
@@ -32,6 +33,7 @@ CommandSpec inspect_spec() {
                            .help = "Hash everything again and compare with what is stored"},
                           {.name = "tensors", .value = "", .help = "List the tensors too"},
                           {.name = "json", .value = "", .help = "One JSON object"},
+                          expect_option(),
                           {.name = "threads",
                            .value = "N",
                            .help = "Threads of --verify (default: the CPUs that this process may "
@@ -49,6 +51,7 @@ struct InspectCommand {
   bool verify = false;
   bool tensors = false;
   bool json = false;
+  std::string expect;
   int threads = 1;
   MessageOptions messages;
 };
@@ -58,6 +61,7 @@ InspectCommand inspect_options(const ParsedOptions& parsed) {
           .verify = parsed.flag("verify"),
           .tensors = parsed.flag("tensors"),
           .json = parsed.flag("json"),
+          .expect = expected_fingerprint(parsed),
           .threads = parsed.given("threads") ? static_cast<int>(parsed.integer("threads", 1, 4096))
                                              : static_cast<int>(allowed_cpus().size()),
           .messages = message_options(parsed)};
@@ -74,6 +78,7 @@ std::vector<VerifyFinding> verify_with_progress(const ModelFile& file,
 
 void inspect(const InspectCommand& command) {
   const ModelFile file(command.model);
+  require_expected(command.model.string(), file.identity(), command.expect);
   nlohmann::json object;
   if (command.json) {
     object = inspect_json(file, command.tensors);

@@ -7,6 +7,7 @@
 
 #include "kernels/error.hpp"
 #include "launch/commands.hpp"
+#include "launch/expected_model.hpp"
 #include "launch/message_options.hpp"
 #include "launch/output.hpp"
 #include "launch/plan_report.hpp"
@@ -62,9 +63,7 @@ OptionGroup load_group() {
                .value = "T",
                .help = "Of keys and values (default: as a run has them, the weights' type on GPUs, "
                        "f32 on CPUs)"},
-              {.name = "expect",
-               .value = "FINGERPRINT",
-               .help = "Refuse a model file whose fingerprint does not begin so (exit code 3)"},
+              expect_option(),
               {.name = "prompt-tokens",
                .value = "N",
                .help = "Predicted requests: tokens of a prompt",
@@ -185,16 +184,12 @@ void check_identity(const ParsedOptions& parsed, const PlannedModel& model) {
   if (!parsed.given("expect")) {
     return;
   }
-  const std::string& wanted = parsed.text("expect");
+  const std::string wanted = expected_fingerprint(parsed);
   if (model.kind != PlannedModel::Kind::model_file) {
     throw UsageError(fmt::format("--expect is of model files, which have a fingerprint; '{}' is {}",
                                  parsed.text("MODEL"), kind_text(model.kind)));
   }
-  if (wanted.empty() || !model.fingerprint.starts_with(wanted)) {
-    throw ModelFileError(
-        fmt::format("{}: --expect wants a fingerprint that begins with {}, found {} ({})",
-                    parsed.text("MODEL"), wanted, model.fingerprint, model.name));
-  }
+  require_expected(parsed.text("MODEL"), model.fingerprint, model.name, wanted);
 }
 
 // A device of which nothing is known but its memory.

@@ -87,7 +87,11 @@ namespace {
 // A rank that hung before it saw something has not seen it missing.
 template <typename Seen>
 Examination of_those(const Examination& found, Seen seen) {
-  Examination some{.ranks = {}, .troubles = {}, .world = found.world};
+  Examination some{.ranks = {},
+                   .troubles = {},
+                   .world = found.world,
+                   .expect = found.expect,
+                   .stages = found.stages};
   std::copy_if(found.ranks.begin(), found.ranks.end(), std::back_inserter(some.ranks), seen);
   return some;
 }

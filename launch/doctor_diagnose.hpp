@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "launch/doctor_report.hpp"
+#include "launch/job_facts.hpp"
 
 namespace tutti {
 
@@ -40,6 +41,8 @@ struct Examination {
   std::vector<RankReport> ranks;  // those that were heard of, by rank
   std::vector<StageTrouble> troubles;
   int world = 1;
+  std::string expect;                // beginning of the fingerprint that is wanted
+  std::vector<StartupStage> stages;  // that ended, rank 0's view
 };
 
 // Worst first, otherwise in the order of the rules.

@@ -125,6 +125,8 @@ void SystemProbe::look_at_file(RankReport& report, const fs::path& model) {
     const ModelFile file(model);
     own.name = file.identity().name;
     own.fingerprint = file.identity().fingerprint;
+    own.dtype = file.identity().dtype;
+    own.parameters = file.identity().parameters;
     own.bytes = file.identity().weight_bytes;
   } catch (const ModelFileError& error) {
     own.error = error.what();

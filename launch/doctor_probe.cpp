@@ -25,7 +25,14 @@ namespace fs = std::filesystem;
 
 // What a report may show of an environment: nothing that could be a secret.
 bool is_of_interest(std::string_view name) {
-  constexpr std::array<std::string_view, 17> kNames = {"SLURM_JOB_ID",
+  constexpr std::array<std::string_view, 24> kNames = {"SLURM_JOB_ID",
+                                                       "SLURM_JOB_NAME",
+                                                       "SLURM_ARRAY_JOB_ID",
+                                                       "SLURM_ARRAY_TASK_ID",
+                                                       "SLURM_RESTART_COUNT",
+                                                       "SLURM_JOB_NODELIST",
+                                                       "SLURM_JOB_PARTITION",
+                                                       "SLURM_CLUSTER_NAME",
                                                        "SLURM_NTASKS",
                                                        "SLURM_PROCID",
                                                        "SLURM_LOCALID",

@@ -6,9 +6,10 @@ namespace tutti {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GpuReport, ordinal, name, uuid, bus_id, total_bytes)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InterfaceReport, name, megabits, virtual_)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileReport, path, error, name, fingerprint, copy, file_system,
-                                   bytes, folder_writable, flock_error, fcntl_error, read_error,
-                                   read_bytes, part_bytes, read_seconds, cached_share)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FileReport, path, error, name, fingerprint, dtype, parameters,
+                                   copy, file_system, bytes, folder_writable, flock_error,
+                                   fcntl_error, read_error, read_bytes, part_bytes, read_seconds,
+                                   cached_share)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CollectiveRow, what, bytes, microseconds, bus_rate)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankReport, rank, world, node, node_rank, host, process, tutti,
                                    mpi, hdf5, cuda, driver, cpus, online_cpus, clock, time_left,

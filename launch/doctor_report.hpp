@@ -29,6 +29,8 @@ struct FileReport {
   std::string error;
   std::string name;
   std::string fingerprint;
+  std::string dtype;
+  std::uint64_t parameters = 0;
   std::string copy;  // equal where ranks see one and the same file
   std::string file_system;
   std::uint64_t bytes = 0;  // of weights

@@ -89,6 +89,26 @@ void find_other_models(const Examination& found, std::vector<Finding>& findings)
   }
 }
 
+void find_unexpected_models(const Examination& found, std::vector<Finding>& findings) {
+  const auto unexpected = [&](const RankReport& rank) {
+    const FileReport& file = rank.file;
+    return file.fingerprint.empty() || file.fingerprint.starts_with(found.expect)
+               ? std::string()
+               : fmt::format("{} is {} ({})", file.path, file.fingerprint, file.name);
+  };
+  for (const auto& [text, ranks] : ranks_by(found, unexpected)) {
+    if (!text.empty()) {
+      findings.push_back({.severity = Severity::error,
+                          .code = "expected",
+                          .text = fmt::format("{} found another model than --expect {}: {}",
+                                              who(found, ranks), found.expect, text),
+                          .remedy = "the file that is meant, or the fingerprint of this one: "
+                                    "tutti inspect FILE",
+                          .ranks = ranks});
+    }
+  }
+}
+
 void find_unread_part(const Examination& found, std::vector<Finding>& findings) {
   std::uint64_t read = 0;
   std::uint64_t all = 0;
@@ -136,6 +156,7 @@ void find_slow_reading(const Examination& found, std::vector<Finding>& findings)
 
 void find_file_faults(const Examination& found, std::vector<Finding>& findings) {
   find_other_models(found, findings);
+  find_unexpected_models(found, findings);
   for (const FileRule& rule : kRules) {
     apply(rule, found, findings);
   }

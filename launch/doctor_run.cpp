@@ -124,7 +124,8 @@ std::vector<Finding> print_report(const DoctorOptions& options, const Examinatio
 
 ExitCode run_doctor(const MpiSession& mpi, const DoctorOptions& options, DoctorProbe& probe) {
   MpiControlPlane control(mpi.world());
-  DoctorStages stages(mpi, control, {.deadline = options.stage_deadline, .grace = options.grace});
+  DoctorStages stages(mpi, control, {.deadline = options.stage_deadline, .grace = options.grace},
+                      options.expect);
   if (mpi.rank() == 0 && !options.quiet) {
     write_message(fmt::format("looking at {} rank{}, a stage takes {:.0f} s at most\n", mpi.size(),
                               mpi.size() == 1 ? "" : "s",

@@ -13,6 +13,7 @@ namespace tutti {
 
 struct DoctorOptions {
   std::optional<std::filesystem::path> model;
+  std::string expect;  // beginning of the model's fingerprint
   DeviceWish device = DeviceWish::automatic;
   std::chrono::milliseconds stage_deadline{30000};
   std::chrono::milliseconds grace{3000};  // for news of a stage to reach rank 0

@@ -82,7 +82,8 @@ struct DoctorStages::Job {
   }
 };
 
-DoctorStages::DoctorStages(const MpiSession& mpi, ControlPlane& control, const StageTimes& times)
+DoctorStages::DoctorStages(const MpiSession& mpi, ControlPlane& control, const StageTimes& times,
+                           std::string expect)
     : mpi_(mpi),
       times_(times),
       mail_(mpi.world()),
@@ -95,6 +96,7 @@ DoctorStages::DoctorStages(const MpiSession& mpi, ControlPlane& control, const S
   }
   processes_ = gather(control, static_cast<int>(::getpid()));
   found_.world = mpi.size();
+  found_.expect = std::move(expect);
   own_.rank = mpi.rank();
   own_.world = mpi.size();
   own_.node = mpi.node_of_rank()[static_cast<std::size_t>(mpi.rank())];
@@ -130,6 +132,10 @@ bool DoctorStages::run(const std::string& stage, Kind kind, const Work& work) {
   lock.unlock();
   const bool go = mpi_.rank() == 0 ? run_on_root(*job, done) : run_elsewhere(*job, done);
   watchdog_.watch("");
+  if (go) {
+    const std::chrono::duration<double> taken = Clock::now() - begin_;
+    found_.stages.push_back({.name = stage, .seconds = taken.count()});
+  }
   return go;
 }
 

@@ -32,7 +32,8 @@ class DoctorStages {
   };
 
   // Collective.
-  DoctorStages(const MpiSession& mpi, ControlPlane& control, const StageTimes& times);
+  DoctorStages(const MpiSession& mpi, ControlPlane& control, const StageTimes& times,
+               std::string expect = {});
 
   // Collective, in the same order. False where a rank hangs or is silent: leave then, by end_job().
   // What captures `work` has must live to the end of the process.

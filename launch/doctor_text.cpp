@@ -7,7 +7,9 @@
 
 #include "launch/build_info.hpp"
 #include "launch/identity_banner.hpp"
+#include "launch/job_facts.hpp"
 #include "launch/progress.hpp"
+#include "launch/threads.hpp"
 
 namespace tutti {
 namespace {
@@ -120,21 +122,67 @@ void add_collectives(std::string& text, const Examination& found) {
   }
 }
 
-}  // namespace
-
-std::string cpu_list(const std::vector<int>& cpus) {
-  std::vector<std::string> runs;
-  for (std::size_t i = 0; i < cpus.size();) {
-    std::size_t last = i;
-    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) {
-      ++last;
-    }
-    runs.push_back(i == last ? fmt::format("{}", cpus[i])
-                             : fmt::format("{}-{}", cpus[i], cpus[last]));
-    i = last + 1;
+std::string job_line(const nlohmann::json& scheduler) {
+  if (scheduler.is_null()) {
+    return {};
   }
-  return fmt::format("{}", fmt::join(runs, ","));
+  std::string text = fmt::format("Slurm job {}", scheduler["job"].dump());
+  for (const char* field : {"array_index", "step", "restarts", "nodes"}) {
+    if (const auto found = scheduler.find(field); found != scheduler.end()) {
+      text += fmt::format(", {} {}", field,
+                          found->is_string() ? found->get<std::string>() : found->dump());
+    }
+  }
+  return text;
 }
+
+nlohmann::json scheduler_of(const RankReport& rank) {
+  return scheduler_json([&](const char* name) -> const char* {
+    const auto found = rank.environment.find(name);
+    return found == rank.environment.end() ? nullptr : found->second.c_str();
+  });
+}
+
+// What a run's report says of the job, from what the doctor saw.
+JobFacts job_of(const Examination& found) {
+  const RankReport& root = found.ranks.front();
+  JobFacts job = {
+      .ranks = {},
+      .communication = root.backend,
+      .libraries = {.tutti = root.tutti, .mpi = root.mpi, .hdf5 = root.hdf5, .cuda = root.cuda},
+      .startup = found.stages};
+  for (const RankReport& rank : found.ranks) {
+    const GpuReport* gpu = gpu_of(rank);
+    job.ranks.push_back({.host = rank.host,
+                         .device = gpu != nullptr ? gpu->name : "host",
+                         .uuid = gpu != nullptr ? gpu->uuid : "",
+                         .cpus = cpu_list(rank.cpus)});
+  }
+  return job;
+}
+
+// The model that rank 0 found; findings say who found another.
+nlohmann::json model_json_of(const Examination& found) {
+  const FileReport& file = found.ranks.front().file;
+  if (file.fingerprint.empty()) {
+    return nullptr;
+  }
+  return {{"name", file.name},
+          {"fingerprint", file.fingerprint},
+          {"dtype", file.dtype},
+          {"parameters", file.parameters}};
+}
+
+void add_job(std::string& text, const Examination& found) {
+  add_row(text, "job", job_line(scheduler_of(found.ranks.front())));
+  std::vector<std::string> stages;
+  for (const StartupStage& stage : found.stages) {
+    stages.push_back(fmt::format("{} {:.2f} s", stage.name, stage.seconds));
+  }
+  add_row(text, "stages", fmt::format("{}", fmt::join(stages, ", ")));
+}
+
+}  // namespace
 
 std::string doctor_text(const Examination& found, const std::vector<Finding>& findings) {
   std::string text =
@@ -143,6 +191,7 @@ std::string doctor_text(const Examination& found, const std::vector<Finding>& fi
     text += rank_line(rank);
   }
   text += "\n";
+  add_job(text, found);
   add_versions(text, found);
   add_hosts(text, found);
   add_model(text, found);
@@ -156,10 +205,14 @@ std::string doctor_text(const Examination& found, const std::vector<Finding>& fi
 }
 
 nlohmann::json doctor_json(const Examination& found, const std::vector<Finding>& findings) {
+  const JobFacts job = job_of(found);
   nlohmann::json object = {{"report", "doctor"},
                            {"schema", 1},
                            {"tutti", version()},
+                           {"model", model_json_of(found)},
                            {"world", found.world},
+                           {"devices", device_names(job.ranks)},
+                           {"job", job_json(job, scheduler_of(found.ranks.front()))},
                            {"healthy", healthy(findings)},
                            {"findings", nlohmann::json::array()},
                            {"ranks", nlohmann::json::array()}};

@@ -13,7 +13,4 @@ namespace tutti {
 std::string doctor_text(const Examination& found, const std::vector<Finding>& findings);
 nlohmann::json doctor_json(const Examination& found, const std::vector<Finding>& findings);
 
-// "0-3,8": CPU numbers, runs folded.
-std::string cpu_list(const std::vector<int>& cpus);
-
 }  // namespace tutti

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "launch/progress.hpp"
 
 namespace tutti {
@@ -45,6 +47,24 @@ std::string identity_banner(const LoadedFacts& facts) {
   text += fmt::format("KV cache {} tokens in {} pages, {} per rank at most\n", facts.kv_tokens,
                       facts.kv_pages, human_bytes(facts.kv_bytes));
   return text;
+}
+
+nlohmann::json model_json(const ModelIdentity& model, const std::string& architecture) {
+  return {{"name", model.name},
+          {"architecture", architecture},
+          {"fingerprint", model.fingerprint},
+          {"dtype", model.dtype},
+          {"parameters", model.parameters}};
+}
+
+nlohmann::json run_json(const LoadedFacts& facts) {
+  return {{"tutti", facts.job.libraries.tutti},
+          {"model", model_json(facts.model, facts.architecture)},
+          {"ranks", facts.ranks},
+          {"nodes", facts.nodes},
+          {"devices", device_names(facts.job.ranks)},
+          {"backend", facts.backend},
+          {"job", job_json(facts.job)}};
 }
 
 }  // namespace tutti

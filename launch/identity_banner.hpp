@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "launch/job_facts.hpp"
 #include "runtime/weights/model_file.hpp"
 
 namespace tutti {
@@ -25,6 +27,7 @@ struct LoadedFacts {
   double load_seconds = 0;
   bool made_up = false;          // random weights: nothing was read
   std::uint64_t load_bytes = 0;  // over all ranks
+  JobFacts job;
 };
 
 // The fingerprint as people compare it: its first 12 hex digits.
@@ -33,5 +36,10 @@ std::string short_fingerprint(const std::string& fingerprint);
 std::string human_count(std::uint64_t count);
 // A few lines, each ending in a line break.
 std::string identity_banner(const LoadedFacts& facts);
+
+// {name, fingerprint, dtype, parameters, architecture}: how results name the model as loaded.
+nlohmann::json model_json(const ModelIdentity& model, const std::string& architecture);
+// What every report of a run begins with: {tutti, model, ranks, nodes, devices, backend, job}.
+nlohmann::json run_json(const LoadedFacts& facts);
 
 }  // namespace tutti

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kernels/error.hpp"
+#include "launch/build_info.hpp"
 #include "launch/identity_banner.hpp"
 #include "launch/progress.hpp"
 #include "runtime/text/chat_format.hpp"
@@ -57,6 +58,7 @@ json inspect_json(const ModelFile& file, bool tensors) {
                  {"parameters", identity.parameters},
                  {"weight_bytes", identity.weight_bytes},
                  {"dtype", identity.dtype},
+                 {"tutti", version()},
                  {"tensor_count", file.tensors().size()},
                  {"config", file.config()},
                  {"tokenizer", tokenizer_kind_of(file)},

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "launch/build_info.hpp"
+#include "launch/identity_banner.hpp"
+#include "launch/job_facts.hpp"
 #include "launch/scaling_figures.hpp"
 
 namespace tutti {
@@ -35,9 +37,14 @@ json latency_json_of(const ScalingRow& row) {
 }
 
 json row_json(const ScalingReport& report, const ScalingRow& row, const ScalingPrice& price) {
-  json object = {
-      {"name", row.shape.name()},      {"ranks", row.shape.ranks}, {"replicas", row.shape.replicas},
-      {"gpus", row.shape.all_ranks()}, {"fits", row.fits()},       {"predicted", nullptr}};
+  json object = {{"name", row.shape.name()},
+                 {"ranks", row.shape.ranks},
+                 {"replicas", row.shape.replicas},
+                 {"gpus", row.shape.all_ranks()},
+                 {"fits", row.fits()},
+                 {"predicted", nullptr},
+                 {"model", model_json(report.model, report.architecture)},
+                 {"devices", device_names(report.job.ranks)}};
   if (row.predicted) {
     object["predicted"] = {{"output_tokens_per_second", or_null(predicted_speed_of(row))},
                            {"seconds_per_token", or_null(predicted_token_seconds_of(row))}};
@@ -150,12 +157,8 @@ json scaling_json(const ScalingReport& report, const ScalingOptions& options) {
       {"benchmark", "scaling"},
       {"tutti", version()},
       {"command", options.command},
-      {"model",
-       {{"name", report.model.name},
-        {"architecture", report.architecture},
-        {"fingerprint", report.model.fingerprint},
-        {"dtype", report.model.dtype},
-        {"parameters", report.model.parameters}}},
+      {"model", model_json(report.model, report.architecture)},
+      {"job", job_json(report.job)},
       {"world", report.hosts.size()},
       {"hosts", report.hosts},
       {"devices", devices_json(report)},

@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "launch/expected_model.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
 #include "launch/rank_threads.hpp"
@@ -42,6 +43,7 @@ Session::Session(const MpiRanks& ranks, SessionOptions options)
   choose_threads_of_rank();
   open();  // first: a model that is not there is said before GPUs are woken
   ranked_ = open_rank_device(options_.device, ranks_, grid_, control_, threads_);
+  job_ = gather_job();
   if (root() && !ranked_.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", ranked_.warning));
   }
@@ -75,12 +77,7 @@ void Session::check_identity() {
   const ModelIdentity& identity = to_run_->identity();
   require_agreement(control_, "fingerprint", identity.fingerprint,
                     fmt::format("{}:{}", ranks_.host(), options_.model.string()));
-  if (!identity.fingerprint.starts_with(options_.expect)) {
-    throw ModelFileError(fmt::format(
-        "{}: --expect wants a fingerprint that begins with {}, found {} ({}, {} parameters, {})",
-        options_.model.string(), options_.expect, identity.fingerprint, identity.name,
-        human_count(identity.parameters), identity.dtype));
-  }
+  require_expected(options_.model.string(), identity, options_.expect);
   plan_.emplace(spec().shard_shape(), ranks_.size());
   if (!options_.random_weights && options_.context.value_or(0) > spec().context_length) {
     throw ConfigError(fmt::format("--context wants {} tokens, {} was made for {} at most",
@@ -232,6 +229,8 @@ void Session::tell(double seconds) {
            member;
   };
   const std::vector<int>& nodes = ranks_.node_of_rank();
+  const double slowest = *std::max_element(times.begin(), times.end());
+  job_.startup = {{.name = "weights", .seconds = slowest}};
   facts_ = {.model = to_run_->identity(),
             .architecture = spec().architecture,
             .ranks = ranks_.size(),
@@ -245,15 +244,23 @@ void Session::tell(double seconds) {
             .kv_pages = cache_->pages(),
             .kv_tokens = static_cast<std::int64_t>(cache_->pages()) * cache_->layout().page_size,
             .kv_bytes = most(&RankFacts::kv),
-            .load_seconds = *std::max_element(times.begin(), times.end()),
+            .load_seconds = slowest,
             .made_up = options_.random_weights.has_value(),
-            .load_bytes = 0};
+            .load_bytes = 0,
+            .job = job_};
   for (const RankFacts& rank : ranks) {
     facts_.load_bytes += rank.read;
   }
   if (root() && !options_.messages.quiet) {
     write_message(identity_banner(facts_));
   }
+}
+
+JobFacts Session::gather_job() {
+  return {.ranks = gather_places(control_, place_of(ranks_.host(), *ranked_.device)),
+          .communication = ranked_.backend,
+          .libraries = library_versions(on_gpu()),
+          .startup = {}};
 }
 
 std::vector<RankFacts> Session::gather_facts() {
@@ -307,12 +314,7 @@ std::uint64_t peak_resident_bytes() {
 }
 
 nlohmann::json identity_json(const Session& session) {
-  const ModelIdentity& identity = session.model_to_run().identity();
-  return {{"name", identity.name},
-          {"architecture", session.spec().architecture},
-          {"fingerprint", identity.fingerprint},
-          {"dtype", identity.dtype},
-          {"parameters", identity.parameters}};
+  return model_json(session.model_to_run().identity(), session.spec().architecture);
 }
 
 }  // namespace tutti

@@ -87,6 +87,7 @@ class Session {
   Model& model() { return *model_; }
   KvCache& cache() { return *cache_; }
   const LoadedFacts& facts() const { return facts_; }
+  const JobFacts& job() const { return job_; }
   // Not collective. Bytes that one token takes in this rank's KV cache, at the most.
   std::uint64_t kv_bytes_per_token() const;
   std::vector<RankFacts> gather_facts();
@@ -110,6 +111,7 @@ class Session {
   void load_weights();
   std::int64_t choose_pages(std::int64_t wanted, KvSize size);
   void tell(double seconds);
+  JobFacts gather_job();
 
   const MpiRanks& ranks_;
   SessionOptions options_;
@@ -124,13 +126,14 @@ class Session {
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvCache> cache_;
   std::uint64_t read_bytes_ = 0;
+  JobFacts job_;
   LoadedFacts facts_;
 };
 
 // VmHWM of /proc/self/status, bytes; 0 where it is not to be had.
 std::uint64_t peak_resident_bytes();
 
-// {name, fingerprint, dtype, parameters, architecture}: how results name the model.
+// The model_json of what a session runs.
 nlohmann::json identity_json(const Session& session);
 
 }  // namespace tutti

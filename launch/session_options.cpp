@@ -2,6 +2,7 @@
 #include <array>
 #include <limits>
 
+#include "launch/expected_model.hpp"
 #include "launch/session.hpp"
 
 namespace tutti {
@@ -38,9 +39,7 @@ OptionGroup session_option_group() {
            .help = "Threads per rank (default: the CPUs that the rank may use, shared with "
                    "the ranks beside it)",
            .may_differ = true},
-          {.name = "expect",
-           .value = "FINGERPRINT",
-           .help = "Refuse any model whose fingerprint does not begin so (exit code 3)"},
+          expect_option(),
           {.name = "alone",
            .value = "",
            .help = "This process is meant to run a model by itself, though its launcher started "
@@ -82,16 +81,7 @@ SessionOptions session_options(const ParsedOptions& parsed) {
   if (parsed.given("context")) {
     options.context = parsed.integer("context", 2, kMostTokens);
   }
-  if (parsed.given("expect")) {
-    options.expect = parsed.text("expect");
-    if (options.expect.empty() ||
-        options.expect.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      throw UsageError(
-          "--expect wants the beginning of a fingerprint in lower-case hex digits, "
-          "found '" +
-          options.expect + "'");
-    }
-  }
+  options.expect = expected_fingerprint(parsed);
   options.check = !parsed.flag("no-check");
   options.messages = message_options(parsed);
   return options;

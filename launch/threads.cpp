@@ -26,6 +26,20 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
+std::string cpu_list(const std::vector<int>& cpus) {
+  std::vector<std::string> runs;
+  for (std::size_t i = 0; i < cpus.size();) {
+    std::size_t last = i;
+    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) {
+      ++last;
+    }
+    runs.push_back(i == last ? fmt::format("{}", cpus[i])
+                             : fmt::format("{}-{}", cpus[i], cpus[last]));
+    i = last + 1;
+  }
+  return fmt::format("{}", fmt::join(runs, ","));
+}
+
 int online_cpus() {
   return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
 }

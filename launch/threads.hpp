@@ -21,6 +21,8 @@ struct ThreadChoice {
 
 // Affinity mask of this process; at least one CPU.
 std::vector<int> allowed_cpus();
+// "0-3,8": CPU numbers, runs folded.
+std::string cpu_list(const std::vector<int>& cpus);
 // CPUs of the node that are switched on.
 int online_cpus();
 

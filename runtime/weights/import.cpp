@@ -242,7 +242,7 @@ ImportReport import_model(const TensorSource& source, const ImportJob& job,
   copy_tensors(source, steps, writer, options);
   ImportReport report;
   report.bytes = writer.weight_bytes();
-  report.fingerprint = writer.finish();
+  report.fingerprint = writer.finish(options.accept);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

@@ -39,6 +39,8 @@ struct ImportOptions {
   bool overwrite = false;  // replace an existing output
   // (bytes done, bytes in all), from one thread at a time.
   std::function<void(std::uint64_t, std::uint64_t)> on_progress = {};
+  // Hears the fingerprint before the file gets its name; what it throws ends the import.
+  std::function<void(const std::string& fingerprint)> accept = {};
 };
 
 struct ImportReport {

@@ -260,7 +260,7 @@ void ModelWriter::write_rows(std::size_t index, std::int64_t first_row,
   progress.next_row += count;
 }
 
-std::string ModelWriter::finish() {
+std::string ModelWriter::finish(const std::function<void(const std::string&)>& accept) {
   for (std::size_t i = 0; i < impl_->tensors.size(); ++i) {
     TensorInfo& tensor = impl_->tensors[i];
     if (impl_->progress[i].next_row != tensor.rows()) {
@@ -277,6 +277,9 @@ std::string ModelWriter::finish() {
     tokenizer[name] = sha256_hex(content);
   }
   std::string print = fingerprint(impl_->config_text, tokenizer, impl_->tensors);
+  if (accept) {
+    accept(print);
+  }
   try {
     impl_->store_digests(print);
   } catch (const Error& error) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -61,10 +62,11 @@ class ModelWriter {
   // Errors: Error (out of order, not whole rows, disk full: says how much was wanted and free).
   void write_rows(std::size_t index, std::int64_t first_row, std::span<const std::byte> rows);
 
-  // Stores the digests, syncs, renames. Returns the fingerprint. Once; after all rows of all
+  // Stores the digests, syncs, renames. `accept` hears the fingerprint before all that; what it
+  // throws leaves no file behind. Returns the fingerprint. Once; after all rows of all
   // tensors. Errors: Error (a tensor lacks rows, disk full), ConfigError (the output has come to
   // exist meanwhile and `overwrite` is off).
-  std::string finish();
+  std::string finish(const std::function<void(const std::string&)>& accept = {});
 
  private:
   struct Impl;

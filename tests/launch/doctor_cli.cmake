@@ -22,6 +22,9 @@ doctor_test(three_ranks 0 "^healthy$" ${three_ranks} $<TARGET_FILE:tutti> doctor
 doctor_test(json 0 "\"healthy\": true" ${three_ranks} $<TARGET_FILE:tutti> doctor ${m} --json)
 doctor_test(missing_file 5 "^error: +ranks 0-2 on .* cannot use the model: .*nowhere.h5"
             ${three_ranks} $<TARGET_FILE:tutti> doctor ${models}/nowhere.h5)
+doctor_test(other_fingerprint 5
+            "^error: +ranks 0-2 on [^ ]+ found another model than --expect 00000000: .*tiny"
+            ${three_ranks} $<TARGET_FILE:tutti> doctor ${m} --expect 00000000)
 doctor_test(singletons 5 "^error: +4 processes were started .* task 2 of 4 .*--mpi="
             ${CMAKE_COMMAND} -E env SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=2 $<TARGET_FILE:tutti>
             doctor)

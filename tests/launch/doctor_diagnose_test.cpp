@@ -381,6 +381,38 @@ TEST(Diagnose, SaysTheWorstFirstAndTheSameFailureOnce) {
   EXPECT_EQ(findings[2].severity, Severity::note);
 }
 
+TEST(DoctorExpect, NamesWhoFoundAnotherModelThanExpected) {
+  Examination found = sound();
+  for (RankReport& rank : found.ranks) {
+    rank.file.fingerprint = "bbbb";
+  }
+  found.expect = "bb";
+  EXPECT_TRUE(healthy(diagnose(found)));
+  found.expect = "aa";
+  const std::vector<Finding> findings = diagnose(found);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].code, "expected");
+  EXPECT_THAT(findings[0].ranks, ElementsAre(0, 1, 2));
+  EXPECT_THAT(findings[0].text, HasSubstr("another model than --expect aa: "));
+}
+
+TEST(DoctorJson, NamesTheModelTheJobAndItsStages) {
+  Examination found = sound();
+  found.ranks[0].environment = {{"SLURM_JOB_ID", "17"}, {"SLURM_ARRAY_TASK_ID", "3"}};
+  found.ranks[0].file.fingerprint = "bbbb";
+  found.ranks[0].file.name = "tiny";
+  found.stages = {{.name = "host", .seconds = 0.25}};
+  const nlohmann::json object = doctor_json(found, {});
+  EXPECT_EQ(object["model"]["name"], "tiny");
+  EXPECT_EQ(object["job"]["scheduler"]["job"], 17);
+  EXPECT_EQ(object["job"]["scheduler"]["array_index"], 3);
+  EXPECT_EQ(object["job"]["startup_seconds"]["host"], 0.25);
+  EXPECT_EQ(object["job"]["ranks"].size(), 3u);
+  const std::string text = doctor_text(found, {});
+  EXPECT_THAT(text, HasSubstr("Slurm job 17, array_index 3, restarts 0"));
+  EXPECT_THAT(text, HasSubstr("host 0.25 s"));
+}
+
 TEST(DoctorJson, HoldsFindingsAndRanks) {
   Examination found = sound();
   found.ranks[1].file.fingerprint = "bbbb";

@@ -13,7 +13,7 @@
 #include "launch/doctor_processes.hpp"
 #include "launch/doctor_stages.hpp"
 #include "launch/doctor_suspects.hpp"
-#include "launch/doctor_text.hpp"
+#include "launch/threads.hpp"
 #include "tests/support/scratch_folder.hpp"
 
 namespace tutti {
