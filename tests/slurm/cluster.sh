@@ -6,6 +6,7 @@
 #   cluster.sh up N                 N nodes node1 … nodeN on hosts of their own (tests/support/hosts.sh),
 #                                   the controller on the host hub
 #   cluster.sh run COMMAND…         runs a command where users would: sbatch, squeue, … find this Slurm
+#   cluster.sh reboot NODE          everything on the node ends, its link is up, slurmd starts anew
 #   cluster.sh down                 ends the daemons by their pid files, then the hosts
 #
 # Each node has 4 CPUs and 4 GPUs that are none (character devices of no use), so that Slurm sets
@@ -95,6 +96,17 @@ END
   ((version < 23)) || echo "CgroupPlugin=disabled" >"$state/cgroup.conf"
 }
 
+start_node() { on_node "$1" slurmd -f "$SLURM_CONF" -N "$1"; }
+
+reboot() { # NODE
+  "$hosts" halt "$1"
+  # Temporary files go, as at every start of a machine: PMIx's would be in the way of the job's next run.
+  rm -rf "$state/tmp/$1" "$state/spool/$1"
+  mkdir -p "$state/tmp/$1" "$state/spool/$1"
+  "$hosts" heal "$1"
+  start_node "$1"
+}
+
 up() { # NODES
   local n=${1:?how many nodes?} i nodes=() node
   require_slurm
@@ -121,7 +133,7 @@ up() { # NODES
   on_controller slurmctld -f "$SLURM_CONF" -c
   for node in "${nodes[@]}"; do
     mkdir -p "$state/spool/$node" "$state/tmp/$node"
-    on_node "$node" slurmd -f "$SLURM_CONF" -N "$node"
+    start_node "$node"
   done
   for ((i = 0; i < 600; i++)); do
     [[ $(on_controller sinfo -h -N -p debug -t idle -o %N 2>/dev/null | wc -l) != "${#nodes[@]}" ]] || return 0
@@ -163,7 +175,7 @@ down() {
   [[ ! -e $state/hosts ]] || "$hosts" down
 }
 
-command=${1:?wanted up, run or down}
+command=${1:?wanted up, run, reboot or down}
 shift
 case $command in
   up) up "$@" ;;
@@ -172,6 +184,7 @@ case $command in
     # In this process's place, so that its signals and its end are the command's.
     if [[ -e $state/hosts ]]; then exec "$hosts" exec hub "$@"; else exec "$@"; fi
     ;;
+  reboot) reboot "${1:?which node?}" ;;
   down) down ;;
-  *) die "wanted up, run or down, found '$command'" ;;
+  *) die "wanted up, run, reboot or down, found '$command'" ;;
 esac

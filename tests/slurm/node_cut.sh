@@ -11,7 +11,7 @@ say "the undisturbed run"
 
 # cut_off HOST: node1 has the script and rank 0, which writes the output.
 cut_off() {
-  local job before pid
+  local job before
   rm -f "$OUTPUT"
   job=$(submit "${size[@]}" "$templates/requeue.sbatch" --device host --max-running 3)
   wait_for_lines "$OUTPUT" 20 60
@@ -21,9 +21,8 @@ cut_off() {
   say "$1 cut off: the job is back in the queue after $((SECONDS - before)) s"
   (($(lines "$OUTPUT") < $(lines "$INPUT"))) || fail "it was over before the cut"
   # The node starts anew: ranks of the first run that lived on would have the names of those of the second, by
-  # which Open MPI takes one for the other. (Slurm ends them too, but not before it starts others.)
-  for pid in $(ranks_alive); do kill -9 "$pid" 2>/dev/null; done
-  "$here/../support/hosts.sh" heal "$1"
+  # which Open MPI takes one for the other, and slurmd does not start a job that it still has.
+  "$cluster" reboot "$1"
   wait_until_done "$job" 180
   compare "$OUTPUT"
   [[ -z $(ranks_alive) ]] || fail "ranks are left: $(ranks_alive)"

@@ -16,7 +16,7 @@ say "the undisturbed run"
 
 kinds=(kill crash stop cut usr1 term script requeue srun)
 declare -A disturbed
-batches=0 records=0 restarts=0 resubmitted=0 hung=0 lost=0 doubled=0 different=0 locks=0 processes=0 shm=0
+batches=0 records=0 restarts=0 resubmitted=0 resumed=0 hung=0 lost=0 doubled=0 different=0 locks=0 processes=0 shm=0
 resident=()
 
 srun_pid() {
@@ -58,6 +58,15 @@ disturb() { # KIND JOB
     srun) kill -9 "$(srun_pid)" ;;
   esac 2>/dev/null
 }
+# What an administrator does: Slurm drains a node where it finds the job's first run still ending when it starts the
+# second ("Duplicate jobid"), and holds the job.
+administer() { # JOB
+  local node
+  for node in $(slurm sinfo -h -N -p debug -t drained -o %N); do
+    slurm scontrol update nodename="$node" state=resume && resumed=$((resumed + 1))
+  done
+  [[ $(job_field "$1" Reason) != *[Hh]eld* ]] || slurm scontrol release "$1"
+}
 # Until all is answered; a batch that nothing brings to its end in ten minutes hangs.
 run_batch() {
   local job state left=$((1 + RANDOM % 3)) limit=$((SECONDS + 600)) kind pid
@@ -71,6 +80,7 @@ run_batch() {
         resubmitted=$((resubmitted + 1))
         job=$(start_job)
         ;;
+      PENDING) administer "$job" ;;
       RUNNING)
         if ((left > 0)) && [[ -n $(ranks_alive) ]]; then
           sleep "$((RANDOM % 5)).$((RANDOM % 10))"
@@ -128,6 +138,7 @@ echo "batches                  $batches of $(lines "$INPUT") requests on 3 nodes
 echo "records                  $records"
 echo "disturbances             $(for kind in "${kinds[@]}"; do printf '%s %d, ' "$kind" "${disturbed[$kind]:-0}"; done | sed 's/, $//')"
 echo "requeued                 $restarts times; submitted again after a failure $resubmitted times"
+echo "nodes resumed            $resumed times, which Slurm had drained because the first run still ended"
 echo "hung                     $hung"
 echo "lost                     $lost"
 echo "doubled                  $doubled"

@@ -8,6 +8,7 @@
 #   hosts.sh rsh HOST TEXT…          the same as ssh would: joined, by a shell, with a bare environment
 #   hosts.sh cut HOST                its link goes down: packets are lost, nobody is told
 #   hosts.sh heal HOST               its link comes up again
+#   hosts.sh halt HOST               ends every process there at once, as a loss of power does
 #   hosts.sh down                    ends every process on the hosts and takes them away
 #
 # mpirun reaches them by   mpirun --mca plm_rsh_agent "hosts.sh rsh" --host node1:2,node2:2 …
@@ -134,21 +135,28 @@ processes_of() { # HOLDER'S PID
   find /proc/[0-9]*/ns/net -maxdepth 0 -lname "$network_of_host" 2>/dev/null | cut -d / -f 3 || true
 }
 
+# Twice: what a process started while it was being ended.
+halt() { # HOST
+  local pid
+  pid=$(holder "$1")
+  is_held "$1" "$pid" || die "$1 is not up"
+  for _ in 1 2; do processes_of "$pid" | grep -vx "$pid" | xargs -r kill -9 2>/dev/null || true; done
+}
+
 down() {
   local file host pid
   for file in "$state"/*.pid; do
     [[ -e $file ]] || continue
     host=$(basename "$file" .pid) pid=$(cat "$file")
     if is_held "$host" "$pid"; then
-      # Twice: what a process started while it was being ended.
-      for _ in 1 2; do processes_of "$pid" | grep -vx "$pid" | xargs -r kill -9 2>/dev/null || true; done
+      halt "$host"
       kill -9 "$pid" 2>/dev/null || true
     fi
     rm -f "$file" "$state/$host.ready"
   done
 }
 
-command=${1:?wanted up, exec, rsh, cut, heal or down}
+command=${1:?wanted up, exec, rsh, cut, heal, halt or down}
 shift
 case $command in
   up) up "$@" ;;
@@ -157,6 +165,7 @@ case $command in
   rsh) rsh "$@" ;;
   cut) link "${1:?which host?}" down ;;
   heal) link "${1:?which host?}" up ;;
+  halt) halt "${1:?which host?}" ;;
   down) down ;;
-  *) die "wanted up, exec, rsh, cut, heal or down, found '$command'" ;;
+  *) die "wanted up, exec, rsh, cut, heal, halt or down, found '$command'" ;;
 esac
