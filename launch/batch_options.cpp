@@ -60,12 +60,19 @@ OptionGroup run_group() {
            .value = "S",
            .help = "What has begun gets so long when the run is told to end",
            .fallback = "20"},
+          {.name = "tp",
+           .value = "N",
+           .help = "Ranks that hold the model together; the others hold copies of it that share "
+                   "the work (default: all ranks one)"},
           {.name = "max-running",
            .value = "N",
-           .help = "Most requests that run at the same time (default: 64, on GPUs 256)"},
+           .help = "Most requests that run at the same time, on each copy of the model (default: "
+                   "64, on GPUs 256)"},
           {.name = "kv-tokens",
            .value = "N",
-           .help = "Tokens in the KV cache; on GPUs at the least (default: what memory allows)"},
+           .help =
+               "Tokens in the KV cache of each copy; on GPUs at the least (default: what memory "
+               "allows)"},
           {.name = "no-prefix-cache",
            .value = "",
            .help = "Compute beginnings that prompts have in common once for each"},
@@ -138,6 +145,7 @@ CommandSpec batch_spec() {
                      message_option_group()},
           .operands = {"MODEL.h5"},
           .examples = {"mpirun -n 4 tutti batch m.h5 -i prompts.jsonl -o answers.jsonl",
+                       "mpirun -n 8 tutti batch m.h5 --tp 2 -i prompts.jsonl -o answers.jsonl",
                        "srun tutti batch m.h5 -i prompts.jsonl -o answers.jsonl --report run.json",
                        "srun tutti batch m.h5 -i prompts.jsonl -o answers-3.jsonl --shard 3/8",
                        "tutti batch m.h5 -i questions.txt --text --chat -o answers.jsonl -n 512",
@@ -179,6 +187,10 @@ BatchOptions batch_options(const ParsedOptions& parsed) {
           fmt::format("--time-limit wants a time as 90, 15m, 2h, H:MM:SS or D-H:MM:SS, found '{}'",
                       parsed.text("time-limit")));
     }
+  }
+  if (parsed.given("tp")) {
+    constexpr std::int64_t kMostRanks = 1 << 20;
+    options.tensor_ranks = static_cast<int>(parsed.integer("tp", 1, kMostRanks));
   }
   if (parsed.given("max-running")) {
     constexpr std::int64_t kMostRunning = 4096;

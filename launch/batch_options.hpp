@@ -28,6 +28,7 @@ struct BatchOptions {
   std::chrono::milliseconds flush{5000};
   std::optional<std::chrono::seconds> time_limit;
   std::chrono::milliseconds grace{20000};
+  std::optional<int> tensor_ranks;  // of one replica; all where it is not said
   bool prefix_cache = true;
   std::optional<int> max_running;  // requests at the same time
   std::optional<std::int64_t> kv_tokens;

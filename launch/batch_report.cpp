@@ -1,8 +1,10 @@
 #include "launch/batch_report.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace tutti {
 namespace {
@@ -24,6 +26,30 @@ json sampling_json(const SamplingOptions& s) {
           {"stop", s.stop}};
 }
 
+// Which ranks on which hosts each replica is.
+void add_places(const std::vector<RankSeat>& seats, json& replicas) {
+  for (json& replica : replicas) {
+    replica["ranks"] = json::array();
+    replica["hosts"] = json::array();
+  }
+  for (std::size_t rank = 0; rank < seats.size(); ++rank) {
+    json& replica = replicas.at(static_cast<std::size_t>(seats[rank].replica));
+    replica["ranks"].push_back(rank);
+    json& hosts = replica["hosts"];
+    if (std::find(hosts.begin(), hosts.end(), seats[rank].host) == hosts.end()) {
+      hosts.push_back(seats[rank].host);
+    }
+  }
+}
+
+std::size_t nodes_of(const std::vector<RankSeat>& seats) {
+  std::set<std::string> hosts;
+  for (const RankSeat& seat : seats) {
+    hosts.insert(seat.host);
+  }
+  return hosts.size();
+}
+
 std::int64_t unix_time() {
   return std::chrono::duration_cast<std::chrono::seconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -32,13 +58,14 @@ std::int64_t unix_time() {
 
 }  // namespace
 
-std::vector<RankSeat> gather_seats(Session& session, const std::string& host) {
-  const std::string mine = json{host, session.device().name(), session.device().uuid()}.dump();
+std::vector<RankSeat> gather_seats(ControlPlane& world, int replica, const std::string& host,
+                                   const Device& device) {
+  const std::string mine = json{replica, host, device.name(), device.uuid()}.dump();
   std::vector<RankSeat> seats;
-  for (const auto& bytes : session.control().all_gather(std::as_bytes(std::span(mine)))) {
+  for (const auto& bytes : world.all_gather(std::as_bytes(std::span(mine)))) {
     const auto* begin = reinterpret_cast<const char*>(bytes.data());
     const json seat = json::parse(begin, begin + bytes.size());
-    seats.push_back({.host = seat[0], .device = seat[1], .uuid = seat[2]});
+    seats.push_back({.replica = seat[0], .host = seat[1], .device = seat[2], .uuid = seat[3]});
   }
   return seats;
 }
@@ -58,18 +85,21 @@ json batch_report(const Session& session, const BatchOptions& options,
   json ranks = json::array();
   for (std::size_t rank = 0; rank < seats.size(); ++rank) {
     ranks.push_back({{"rank", rank},
+                     {"replica", seats[rank].replica},
                      {"host", seats[rank].host},
                      {"device", seats[rank].device},
                      {"uuid", seats[rank].uuid}});
   }
   const LoadedFacts& facts = session.facts();
   json report = status_json(status);
+  add_places(seats, report["replicas"]);
   report["schema"] = "tutti-batch-report-1";
   report["command"] = command_line();
   report["model"] = identity_json(session);
   report["model"]["file"] = options.session.model.string();
   report["ranks"] = ranks;
-  report["nodes"] = facts.nodes;
+  report["tensor_ranks"] = facts.ranks;
+  report["nodes"] = nodes_of(seats);
   report["backend"] = facts.backend;
   report["kv_tokens"] = facts.kv_tokens;
   report["load_seconds"] = facts.load_seconds;

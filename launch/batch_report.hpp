@@ -15,15 +15,17 @@
 
 namespace tutti {
 
-// Where one rank computes.
+// Where one rank computes, and for which copy of the model.
 struct RankSeat {
+  int replica = 0;
   std::string host;
   std::string device;  // "host", "NVIDIA H100 80GB HBM3"
   std::string uuid;    // of a GPU
 };
 
-// Collective. Of every rank, in rank order.
-std::vector<RankSeat> gather_seats(Session& session, const std::string& host);
+// Collective over the world. Of every rank, in rank order.
+std::vector<RankSeat> gather_seats(ControlPlane& world, int replica, const std::string& host,
+                                   const Device& device);
 
 // This process's words, as the system has them.
 std::vector<std::string> command_line();

@@ -118,6 +118,12 @@ std::string status_summary(const BatchStatus& status) {
         status.latency.percentile(0.99), status.first_token.percentile(0.50),
         status.first_token.percentile(0.99));
   }
+  for (std::size_t i = 0; status.replicas.size() > 1 && i < status.replicas.size(); ++i) {
+    const ReplicaShare& share = status.replicas[i];
+    text += fmt::format("replica {}: answered {}, out {} tokens, busy {:.0f} % of the time\n", i,
+                        share.answered, share.output_tokens,
+                        100 * per_second(share.busy_seconds, status.seconds));
+  }
   return text;
 }
 
@@ -131,6 +137,13 @@ json status_json(const BatchStatus& status) {
     counts["total"] = *status.total;
     counts["left"] = *status.left();
   }
+  json replicas = json::array();
+  for (const ReplicaShare& share : status.replicas) {
+    replicas.push_back({{"answered", share.answered},
+                        {"prompt_tokens", share.prompt_tokens},
+                        {"output_tokens", share.output_tokens},
+                        {"busy_seconds", share.busy_seconds}});
+  }
   const auto rate = [&](std::uint64_t count) {
     return per_second(static_cast<double>(count), status.seconds);
   };
@@ -142,6 +155,7 @@ json status_json(const BatchStatus& status) {
             {"prompt_tokens_per_second", rate(engine.prompt_tokens)},
             {"output_tokens_per_second", rate(engine.output_tokens)},
             {"total_tokens_per_second", rate(engine.prompt_tokens + engine.output_tokens)}}},
+          {"replicas", replicas},
           {"latency_seconds", latency_json(status.latency)},
           {"first_token_seconds", latency_json(status.first_token)},
           {"engine",

@@ -5,11 +5,20 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "launch/latency_histogram.hpp"
 #include "runtime/engine/counters.hpp"
 
 namespace tutti {
+
+// What one replica of the model did.
+struct ReplicaShare {
+  std::uint64_t answered = 0;
+  std::uint64_t prompt_tokens = 0;  // of answered requests
+  std::uint64_t output_tokens = 0;  // of answered requests
+  double busy_seconds = 0;          // within steps
+};
 
 struct BatchStatus {
   std::optional<std::uint64_t> total;  // lines of the input, where that is known
@@ -27,7 +36,8 @@ struct BatchStatus {
   double seconds = 0;            // since the first step could be made
   LatencyHistogram latency;      // of a request, from its submission to its record
   LatencyHistogram first_token;  // … to its first token
-  EngineCounters engine;
+  EngineCounters engine;         // of all replicas together
+  std::vector<ReplicaShare> replicas;
 
   std::uint64_t done() const { return skipped + answered + errors; }
   // Lines without a record; nothing where the total is not known for sure.

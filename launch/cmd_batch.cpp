@@ -6,15 +6,21 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "launch/batch_crew.hpp"
+#include "launch/batch_desk.hpp"
 #include "launch/batch_options.hpp"
 #include "launch/batch_report.hpp"
-#include "launch/batch_run.hpp"
+#include "launch/batch_worker.hpp"
 #include "launch/commands.hpp"
 #include "launch/end_signals.hpp"
 #include "launch/launch_check.hpp"
 #include "launch/output.hpp"
+#include "launch/rank_threads.hpp"
+#include "launch/replica_seat.hpp"
 #include "launch/time_limit.hpp"
+#include "runtime/comm/agreement.hpp"
 
 namespace tutti {
 namespace {
@@ -38,32 +44,40 @@ std::uint64_t available_bytes() {
   return 0;
 }
 
-// Collective. On a GPU the cache takes what there is, and one whole sequence must fit. On hosts as
-// many whole sequences as run at the same time, within a quarter of the memory that is free: what
-// is short is shared, requests give way to one another.
-std::int64_t choose_kv_tokens(Session& session, const MpiSession& mpi, const BatchOptions& options,
-                              int running) {
+// Samples that wait in an engine. Where several share the work, what one holds the others cannot
+// take, and the last ones would be waited for.
+std::size_t samples_ahead(int replicas, int running) {
+  constexpr std::size_t kAlone = 256;
+  constexpr int kAtLeast = 4;
+  return replicas == 1 ? kAlone : static_cast<std::size_t>(std::max(kAtLeast, running / 4));
+}
+
+// Collective over the world. On a GPU the cache takes what there is, and one whole sequence must
+// fit. On hosts as many whole sequences as run at the same time, within a quarter of the memory
+// that is free: what is short is shared, requests give way to one another. The same in all
+// replicas, so that none refuses what another takes.
+std::int64_t choose_kv_tokens(Session& session, ControlPlane& world, int node_size,
+                              const BatchOptions& options, int running) {
   if (options.kv_tokens) {
     return *options.kv_tokens;
   }
   if (session.device().place() != Place::host) {
     return session.context();
   }
-  const std::uint64_t room = available_bytes() / 4 / static_cast<std::uint64_t>(mpi.node_size());
+  const std::uint64_t room = available_bytes() / 4 / static_cast<std::uint64_t>(node_size);
   const auto tokens =
       static_cast<std::int64_t>(room / std::max<std::uint64_t>(1, session.kv_bytes_per_token()));
-  const std::vector<std::int64_t> all = gather(session.control(), tokens);
+  const std::vector<std::int64_t> all = gather(world, tokens);
   return std::max(session.context(),
                   std::min(*std::min_element(all.begin(), all.end()), running * session.context()));
 }
 
-// What the root holds besides the session; everything that may be wrong with the files is found
+// What the desk holds besides the session; everything that may be wrong with the files is found
 // before the model is loaded.
-struct Desk {
+struct Papers {
   std::optional<BatchInput> input;
   std::unique_ptr<BatchOutput> output;
   std::optional<BatchEncoder> encoder;
-  BatchModel model;
   std::optional<Clock::time_point> stop_at;
   std::int64_t began = 0;
 };
@@ -129,37 +143,42 @@ void tell_found(const BatchOutput& output, const std::string& path, bool quiet) 
   write_message(text);
 }
 
-void set_up(const Session& session, const BatchOptions& options, Desk& desk) {
-  desk.began = std::chrono::duration_cast<std::chrono::seconds>(
-                   std::chrono::system_clock::now().time_since_epoch())
-                   .count();
+// What records say of the model that answered: the replica's own ranks and devices.
+BatchModel model_of(const Session& session) {
+  const ModelIdentity& identity = session.model_to_run().identity();
+  return {.name = identity.name,
+          .fingerprint = identity.fingerprint,
+          .dtype = identity.dtype,
+          .parameters = identity.parameters,
+          .ranks = session.plan().ranks(),
+          .devices = device_names(session.job().ranks)};
+}
+
+void set_up(const Session& session, const BatchOptions& options, Papers& papers) {
+  papers.began = std::chrono::duration_cast<std::chrono::seconds>(
+                     std::chrono::system_clock::now().time_since_epoch())
+                     .count();
   const auto now = Clock::now();
   if (options.time_limit) {
-    desk.stop_at = now + *options.time_limit - options.grace;
+    papers.stop_at = now + *options.time_limit - options.grace;
   } else if (const auto left = slurm_time_left()) {
-    desk.stop_at = now + *left - options.grace - kWayOut;
+    papers.stop_at = now + *left - options.grace - kWayOut;
   }
   const ModelIdentity& identity = session.model_to_run().identity();
-  desk.model = {.name = identity.name,
-                .fingerprint = identity.fingerprint,
-                .dtype = identity.dtype,
-                .parameters = identity.parameters,
-                .ranks = session.plan().ranks(),
-                .devices = device_names(session.job().ranks)};
-  desk.encoder.emplace(make_encoder(session, options));
-  desk.input = BatchInput::open(options.input, options.shard);
+  papers.encoder.emplace(make_encoder(session, options));
+  papers.input = BatchInput::open(options.input, options.shard);
   require_two_files(options);
   if (!options.report.empty()) {
     // Found out now, not tomorrow; and what a run that is killed leaves behind.
     replace_file(options.report, "{\"schema\": \"tutti-batch-report-1\", \"exit\": null}\n");
   }
-  desk.output =
+  papers.output =
       std::make_unique<BatchOutput>(BatchOutputOptions{.path = options.output,
                                                        .existing = options.existing,
                                                        .flush = options.flush,
                                                        .fingerprint = identity.fingerprint,
                                                        .lock = {}});
-  tell_found(*desk.output, options.output, options.session.messages.quiet);
+  tell_found(*papers.output, options.output, options.session.messages.quiet);
 }
 
 BatchSourceOptions source_options(const BatchOptions& options, const BatchOutput& output) {
@@ -181,7 +200,7 @@ BatchSourceOptions source_options(const BatchOptions& options, const BatchOutput
           }};
 }
 
-BatchEnd end_of(const BatchRun& run, const BatchStatus& status) {
+BatchEnd end_of(const BatchDesk& run, const BatchStatus& status) {
   if (!run.stopped_by().empty() && (!status.left() || *status.left() > 0)) {
     return {.code = ExitCode::again, .reason = run.stopped_by()};
   }
@@ -191,38 +210,37 @@ BatchEnd end_of(const BatchRun& run, const BatchStatus& status) {
   return {.code = ExitCode::fine, .reason = "all answered"};
 }
 
-// On the root.
-ExitCode work(Session& session, Engine& engine, const BatchOptions& options, Desk& desk,
-              const std::vector<RankSeat>& seats) {
+// On the world's root, which is replica 0's too.
+ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& control,
+                      const BatchOptions& options, Papers& papers, const BatchModel& model,
+                      const std::vector<RankSeat>& seats) {
   BatchMonitor monitor({.style = options.session.messages.progress_style(),
                         .between_lines = options.between_lines,
                         .metrics = options.metrics},
-                       desk.model);
-  BatchSource source(std::move(*desk.input), *desk.encoder, source_options(options, *desk.output));
-  BatchRun run(engine, session.control(), source, *desk.output, monitor, desk.model,
-               [&session](TokenId id) {
-                 return session.tokenizer().decode({&id, 1}, false);
-               },
-               {.stop_at = desk.stop_at, .grace = options.grace, .signal = EndSignals::came});
+                       model);
+  BatchSource source(std::move(*papers.input), *papers.encoder,
+                     source_options(options, *papers.output));
+  BatchDesk desk(crew, control, source, *papers.output, monitor, model,
+                 {.stop_at = papers.stop_at, .grace = options.grace, .signal = EndSignals::came});
   const auto report = [&](const BatchEnd& end) {
     if (!options.report.empty()) {
-      replace_file(
-          options.report,
-          batch_report(session, options, seats, desk.output->found(), run.status(), end, desk.began)
-                  .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-              "\n");
+      replace_file(options.report,
+                   batch_report(session, options, seats, papers.output->found(), desk.status(), end,
+                                papers.began)
+                           .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+                       "\n");
     }
   };
   try {
-    run.run();
-    desk.output->finish();
+    desk.run();
+    papers.output->finish();
   } catch (const Error& error) {
     report({.code = failure_of(std::current_exception()).code, .reason = error.what()});
     throw;
   }
-  const BatchStatus status = run.status();
+  const BatchStatus status = desk.status();
   monitor.finish(status);
-  const BatchEnd end = end_of(run, status);
+  const BatchEnd end = end_of(desk, status);
   if (!options.session.messages.quiet) {
     write_message(status_summary(status));
   }
@@ -245,25 +263,95 @@ void pass_signals_on(ControlPlane& control) {
   });
 }
 
+// Of a copy of the model: where several share a node, they share its CPUs, and one of them speaks.
+SessionOptions session_of(ReplicaSeat& seat, const MpiSession& mpi, SessionOptions options) {
+  if (seat.replicas() > 1) {
+    options.threads = threads_of_rank(seat.world(), mpi, options.threads).threads;
+  }
+  if (seat.replica() != 0) {
+    options.messages = {.quiet = true, .progress = "none"};
+  }
+  return options;
+}
+
+// The same on every rank. Whichever replica answers, it must be the same answer, and no GPU may be
+// two replicas'.
+void check_replicas(ReplicaSeat& seat, const MpiSession& mpi, const Session& session,
+                    const std::vector<RankSeat>& seats) {
+  alike([&] {
+    require_agreement(seat.world(), "fingerprint", session.model_to_run().identity().fingerprint,
+                      fmt::format("{}:{}", mpi.host(), session.options().model.string()));
+    std::set<std::string> uuids;
+    for (const RankSeat& rank : seats) {
+      if (rank.uuid.empty() != seats.front().uuid.empty()) {
+        throw ConfigError(fmt::format(
+            "replicas compute on different kinds of devices, {} on {} and {} on {}: start ranks "
+            "where GPUs are, or say --device host",
+            seats.front().device, seats.front().host, rank.device, rank.host));
+      }
+      if (!rank.uuid.empty() && !uuids.insert(rank.uuid).second) {
+        throw ConfigError(
+            fmt::format("two replicas would share GPU {} on {}: start as many ranks "
+                        "on a node as it has GPUs",
+                        rank.uuid, rank.host));
+      }
+    }
+  });
+}
+
+void tell_replicas(const ReplicaSeat& seat, const BatchOptions& options) {
+  if (seat.desk() && seat.replicas() > 1 && !options.session.messages.quiet) {
+    write_message(fmt::format("replicas {} of {} rank{} each share the work; the above is of one\n",
+                              seat.replicas(), seat.tensor_ranks(),
+                              seat.tensor_ranks() == 1 ? "" : "s"));
+  }
+}
+
 ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   const BatchOptions options = batch_options(parsed);
   require_one_world(mpi, parsed.flag("alone"));
   const EndSignals signals;
-  Session session(mpi, options.session);
-  Desk desk;
-  session.on_root([&] { set_up(session, options, desk); });
-  if (!session.root()) {
-    pass_signals_on(session.control());
+  ReplicaSeat seat(mpi, options.tensor_ranks);
+  const SessionOptions session_options = session_of(seat, mpi, options.session);
+  std::optional<Session> session;
+  Papers papers;
+  groups_together(seat.world(), mpi.host(), [&] {
+    session.emplace(seat.ranks(), session_options);
+    session->on_root([&] {
+      if (seat.desk()) {
+        set_up(*session, options, papers);
+      }
+    });
+  });
+  const std::vector<RankSeat> seats =
+      gather_seats(seat.world(), seat.replica(), mpi.host(), session->device());
+  check_replicas(seat, mpi, *session, seats);
+  if (!session->root()) {
+    pass_signals_on(session->control());
   }
-  const bool on_host = session.device().place() == Place::host;
+  const bool on_host = session->device().place() == Place::host;
   const int running = options.max_running.value_or(on_host ? kRunningOnHost : kRunningOnGpu);
-  session.load(choose_kv_tokens(session, mpi, options, running), running);
-  const std::vector<RankSeat> seats = gather_seats(session, mpi.host());
+  const std::int64_t kv_tokens =
+      choose_kv_tokens(*session, seat.world(), mpi.node_size(), options, running);
+  groups_together(seat.world(), mpi.host(), [&] { session->load(kv_tokens, running); });
+  tell_replicas(seat, options);
   ExitCode code = ExitCode::fine;
-  session.serve([&](Engine& engine) { code = work(session, engine, options, desk, seats); },
-                {.prefix_caching = options.prefix_cache, .max_running = running});
-  code = static_cast<ExitCode>(from_root(session.control(), static_cast<int>(code)));
-  session.close();
+  const auto with_engine = [&](Engine& engine) {
+    const BatchModel model = model_of(*session);
+    const auto spell = [&](TokenId id) { return session->tokenizer().decode({&id, 1}, false); };
+    BatchWorker worker(engine, model, spell, samples_ahead(seat.replicas(), running));
+    if (seat.desk()) {
+      BatchCrew crew(worker, &seat.mail(), seat.replicas());
+      code = work_at_desk(*session, crew, session->control(), options, papers, model, seats);
+    } else {
+      attend_desk(worker, session->control(), seat.mail(), EndSignals::came);
+    }
+  };
+  groups_together(seat.world(), mpi.host(), [&] {
+    session->serve(with_engine, {.prefix_caching = options.prefix_cache, .max_running = running});
+  });
+  code = static_cast<ExitCode>(from_root(seat.world(), static_cast<int>(code)));
+  session->close();
   return code;
 }
 

@@ -63,6 +63,9 @@ void find_file_faults(const Examination& found, std::vector<Finding>& findings);
 // "rank 1 on nodeB", "ranks 0-2 on nodeA, nodeB".
 std::string who(const Examination& found, const std::vector<int>& ranks);
 
+// "eth0 at 10 Gb/s, ib0": those with hardware behind them.
+std::string interfaces_of(const RankReport& rank);
+
 // The ranks by what they say.
 using RanksByText = std::map<std::string, std::vector<int>>;
 RanksByText ranks_by(const Examination& found,

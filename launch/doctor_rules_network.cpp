@@ -13,18 +13,6 @@ std::string setting(const RankReport& rank, const char* name) {
   return at == rank.environment.end() ? "" : at->second;
 }
 
-std::string interfaces_of(const RankReport& rank) {
-  std::vector<std::string> parts;
-  for (const InterfaceReport& interface : rank.interfaces) {
-    if (!interface.virtual_) {
-      parts.push_back(interface.megabits > 0
-                          ? fmt::format("{} at {} Gb/s", interface.name, interface.megabits / 1e3)
-                          : interface.name);
-    }
-  }
-  return parts.empty() ? "none of hardware" : fmt::format("{}", fmt::join(parts, ", "));
-}
-
 void find_plain_tcp(const Examination& found, std::vector<Finding>& findings) {
   std::vector<int> plain;
   std::vector<int> off;
@@ -85,6 +73,18 @@ void find_unchosen_interfaces(const Examination& found, std::vector<Finding>& fi
 }
 
 }  // namespace
+
+std::string interfaces_of(const RankReport& rank) {
+  std::vector<std::string> parts;
+  for (const InterfaceReport& interface : rank.interfaces) {
+    if (!interface.virtual_) {
+      parts.push_back(interface.megabits > 0
+                          ? fmt::format("{} at {} Gb/s", interface.name, interface.megabits / 1e3)
+                          : interface.name);
+    }
+  }
+  return parts.empty() ? "none of hardware" : fmt::format("{}", fmt::join(parts, ", "));
+}
 
 void find_network_faults(const Examination& found, std::vector<Finding>& findings) {
   const bool several =

@@ -40,6 +40,9 @@ std::string identity_banner(const LoadedFacts& facts) {
       facts.ranks == 1 ? "" : "s", facts.nodes, facts.nodes == 1 ? "" : "s", facts.backend,
       span_of(fmt::to_string(facts.threads_least), fmt::to_string(facts.threads_most)),
       facts.threads_most == 1 ? "" : "s");
+  if (!facts.network.empty()) {
+    text += fmt::format("network  {}\n", facts.network);
+  }
   text += fmt::format("weights  {} per rank, imbalance {:.1f} %, {} in {} at {:.2f} GB/s\n",
                       span_of(human_bytes(facts.bytes_least), human_bytes(facts.bytes_most)),
                       100 * facts.imbalance, facts.made_up ? "made up" : "read",

@@ -16,6 +16,7 @@ struct LoadedFacts {
   int ranks = 1;
   int nodes = 1;
   std::string backend;    // "host, mpi"
+  std::string network;    // between nodes; empty: there is one
   int threads_least = 1;  // over the ranks
   int threads_most = 1;
   std::uint64_t bytes_least = 0;  // of weights over the ranks

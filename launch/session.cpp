@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "launch/expected_model.hpp"
+#include "launch/group_network.hpp"
 #include "launch/output.hpp"
 #include "launch/progress.hpp"
 #include "launch/rank_threads.hpp"
@@ -236,6 +237,7 @@ void Session::tell(double seconds) {
             .ranks = ranks_.size(),
             .nodes = static_cast<int>(std::set<int>(nodes.begin(), nodes.end()).size()),
             .backend = ranked_.backend,
+            .network = {},
             .threads_least = static_cast<int>(least(&RankFacts::threads)),
             .threads_most = static_cast<int>(most(&RankFacts::threads)),
             .bytes_least = least(&RankFacts::weights),
@@ -251,8 +253,13 @@ void Session::tell(double seconds) {
   for (const RankFacts& rank : ranks) {
     facts_.load_bytes += rank.read;
   }
+  const GroupNetwork network = look_at_group_network(control_, ranks_);
+  facts_.network = network.text;
   if (root() && !options_.messages.quiet) {
     write_message(identity_banner(facts_));
+    for (const std::string& warning : network.warnings) {
+      write_message(fmt::format("tutti: warning: {}\n", warning));
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "kernels/error.hpp"
 
@@ -13,6 +14,30 @@ namespace {
 std::vector<std::byte> bytes_of(const std::string& text) {
   const auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
+}
+
+// Collective. The failures of all ranks, by rank.
+std::vector<RankFailure> gather_failures(ControlPlane& control, const std::string& host,
+                                         const std::optional<Failure>& own) {
+  using nlohmann::json;
+  json mine = json::object();
+  if (own) {
+    mine = {{"code", static_cast<int>(own->code)}, {"message", own->message}, {"host", host}};
+  }
+  const auto all =
+      control.all_gather(bytes_of(mine.dump(-1, ' ', false, json::error_handler_t::replace)));
+  std::vector<RankFailure> failures;
+  for (std::size_t rank = 0; rank < all.size(); ++rank) {
+    const auto* begin = reinterpret_cast<const char*>(all[rank].data());
+    const json found = json::parse(begin, begin + all[rank].size());
+    if (!found.empty()) {
+      failures.push_back({.rank = static_cast<int>(rank),
+                          .host = found["host"],
+                          .failure = {static_cast<ExitCode>(found["code"].get<int>()),
+                                      found["message"].get<std::string>()}});
+    }
+  }
+  return failures;
 }
 
 }  // namespace
@@ -39,29 +64,29 @@ Failure joint_failure(const std::vector<RankFailure>& failures, int ranks) {
 }
 
 void together(ControlPlane& control, const std::string& host, const std::function<void()>& work) {
-  nlohmann::json mine = nlohmann::json::object();
+  std::optional<Failure> own;
   try {
     work();
   } catch (...) {
-    const Failure failure = failure_of(std::current_exception());
-    mine = {{"code", static_cast<int>(failure.code)}, {"message", failure.message}, {"host", host}};
+    own = failure_of(std::current_exception());
   }
-  using json = nlohmann::json;
-  const auto all =
-      control.all_gather(bytes_of(mine.dump(-1, ' ', false, json::error_handler_t::replace)));
-  std::vector<RankFailure> failures;
-  for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    const auto* begin = reinterpret_cast<const char*>(all[rank].data());
-    const json found = json::parse(begin, begin + all[rank].size());
-    if (!found.empty()) {
-      failures.push_back({.rank = static_cast<int>(rank),
-                          .host = found["host"],
-                          .failure = {static_cast<ExitCode>(found["code"].get<int>()),
-                                      found["message"].get<std::string>()}});
-    }
-  }
+  const std::vector<RankFailure> failures = gather_failures(control, host, own);
   if (!failures.empty()) {
     throw AgreedFailure(joint_failure(failures, control.size()));
+  }
+}
+
+void groups_together(ControlPlane& control, const std::string& host,
+                     const std::function<void()>& work) {
+  std::optional<Failure> own;
+  try {
+    work();
+  } catch (const AgreedFailure& agreed) {
+    own = agreed.failure;
+  }
+  const std::vector<RankFailure> failures = gather_failures(control, host, own);
+  if (!failures.empty()) {  // each group has said already which of its ranks it was
+    throw AgreedFailure(joint_failure(failures, static_cast<int>(failures.size())));
   }
 }
 

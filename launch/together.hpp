@@ -28,6 +28,11 @@ Failure joint_failure(const std::vector<RankFailure>& failures, int ranks);
 // rank where it failed on any.
 void together(ControlPlane& control, const std::string& host, const std::function<void()>& work);
 
+// Collective. The same for work that communicates within a group of ranks of its own: an
+// AgreedFailure of one group becomes everybody's, anything else passes.
+void groups_together(ControlPlane& control, const std::string& host,
+                     const std::function<void()>& work);
+
 // Collective. Does `work`, which must not communicate, on rank 0; what it throws is thrown as
 // AgreedFailure on every rank.
 void on_root(ControlPlane& control, const std::function<void()>& work);

@@ -1,34 +1,28 @@
-// Letters between MPI ranks that nobody has to wait for: what a group uses to find out which of its
-// ranks no longer answers.
+// Letters between MPI ranks: how a group finds out which of its ranks no longer answers, and how
+// the replicas of a batch share its requests.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "runtime/comm/mail.hpp"
 #include "runtime/comm/mpi_group.hpp"
 
 namespace tutti {
 
-struct Letter {
-  int from = 0;
-  std::string text;
-};
-
-// Errors of all calls: CommError with MPI's own text. Letters of one rank come in order.
-class MpiMail {
+// Errors of all calls: CommError with MPI's own text.
+class MpiMail final : public Mail {
  public:
   // Collective over the group, which it duplicates. Must end before the MpiSession.
   explicit MpiMail(const MpiGroup& group);
   // Waits until what was posted has left, unless an exception is on its way.
-  ~MpiMail();
+  ~MpiMail() override;
   MpiMail(const MpiMail&) = delete;
   MpiMail& operator=(const MpiMail&) = delete;
 
-  // Not collective, returns at once; long letters move on while this rank looks.
-  void post(int to, std::string text);
-  // Not collective, waits for nobody. The next letter that has come, from any rank.
-  std::optional<Letter> look();
+  void post(int to, std::string text) override;
+  std::optional<Letter> look() override;
 
  private:
   struct Sent;

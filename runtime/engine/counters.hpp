@@ -1,6 +1,7 @@
 // What an engine has done so far, and how full its cache is now: for progress, summaries, metrics.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tutti {
@@ -26,6 +27,24 @@ struct EngineCounters : ScheduleCounters {
   double device_seconds = 0;  // from the start to the end of each step
   double gap_seconds = 0;     // from the end of one to the start of the next, with work there
   double longest_gap_seconds = 0;
+
+  // Of several engines together.
+  EngineCounters& operator+=(const EngineCounters& other) {
+    prompt_tokens += other.prompt_tokens;
+    computed_tokens += other.computed_tokens;
+    cached_tokens += other.cached_tokens;
+    recomputed_tokens += other.recomputed_tokens;
+    preemptions += other.preemptions;
+    pages += other.pages;
+    used_pages += other.used_pages;
+    cached_pages += other.cached_pages;
+    steps += other.steps;
+    output_tokens += other.output_tokens;
+    device_seconds += other.device_seconds;
+    gap_seconds += other.gap_seconds;
+    longest_gap_seconds = std::max(longest_gap_seconds, other.longest_gap_seconds);
+    return *this;
+  }
 };
 
 }  // namespace tutti

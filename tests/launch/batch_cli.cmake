@@ -29,6 +29,9 @@ cli_test(batch_nothing_but_errors 1 1 "" batch ${m} -i ${scratch}/foreign.jsonl
          -o ${scratch}/errors.jsonl)
 cli_test(batch_no_requests 2 0 "" batch ${m} -i /dev/null -o ${scratch}/none.jsonl)
 
+cli_test(batch_tp_that_does_not_divide 3 2 "--tp wants a number that divides the 3 ranks" batch ${m}
+         -i ${requests} -o ${scratch}/x.jsonl --tp 2)
+
 function(batch_script name ranks script)
   set(launcher env)
   if(ranks GREATER 0)
@@ -39,7 +42,8 @@ function(batch_script name ranks script)
                    ${launcher}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(cli.batch_${name} PROPERTIES LABELS dist TIMEOUT 240 PROCESSORS 2
-                       SKIP_RETURN_CODE 77 FIXTURES_REQUIRED cli_models ENVIRONMENT "${host_only}")
+                       SKIP_RETURN_CODE 77 FIXTURES_REQUIRED cli_models
+                       ENVIRONMENT "${host_only};${batch_environment}")
 endfunction()
 
 foreach(ranks 0 1 2 3)
@@ -55,3 +59,18 @@ foreach(ranks 1 2 3)
   batch_script(survives_random.n${ranks} ${ranks} batch_crash.sh random 4 ${ranks})
 endforeach()
 batch_script(needs_bounded_memory 0 batch_memory.sh 500 4000 4096)
+
+# Replicas: batch_replicas(RANKS TP), and what ends a rank of the last of them.
+function(batch_replicas ranks tp)
+  set(batch_environment "TUTTI_BATCH_TP=${tp};TUTTI_CRASH_TP=${tp};TUTTI_CRASH_REQUESTS=48")
+  batch_script(resumes.n${ranks}tp${tp} ${ranks} batch_resume.sh)
+  foreach(kind ${ARGN})
+    batch_script(survives_${kind}.n${ranks}tp${tp} ${ranks} batch_crash.sh ${kind} 1 ${ranks})
+  endforeach()
+endfunction()
+batch_replicas(4 2 term other)
+batch_replicas(4 1)
+batch_replicas(3 1 usr1 full)
+set(batch_environment "TUTTI_CRASH_TP=2;TUTTI_CRASH_TP_AGAIN=1;TUTTI_CRASH_REQUESTS=48")
+batch_script(survives_root_with_another_tp.n4 4 batch_crash.sh root 1 4)
+set(batch_environment)

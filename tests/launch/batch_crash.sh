@@ -4,7 +4,8 @@
 # disturbed. KIND: root, other, launcher (kill -9 of these), term, usr1, interrupt, interrupt_twice,
 # full (a limit on the file's size), tmpfs (a full disk; 77 where none can be mounted), random (a
 # victim and a time by chance). TUTTI_CRASH_SEED repeats a random run; TUTTI_CRASH_DEVICE is where to
-# compute (host).
+# compute (host); TUTTI_CRASH_TP and TUTTI_CRASH_TP_AGAIN are --tp of the run that is disturbed and of
+# the one that goes on (all ranks).
 set -u
 kind=$1 trials=$2 ranks=$3 tutti=$4 model=$5
 shift 5
@@ -12,6 +13,7 @@ folder=$(mktemp -d) || exit 1
 requests=${TUTTI_CRASH_REQUESTS:-160}
 [ "$kind" != launcher ] || requests=500  # ranks notice only after a while
 running=
+tp=${TUTTI_CRASH_TP:-$((ranks > 0 ? ranks : 1))}
 finish() {
   [ -z "$running" ] || family "$running" | xargs kill -9 2>/dev/null
   umount "$folder/disk" 2>/dev/null
@@ -48,8 +50,8 @@ records=$((requests + 1))
 batch() { # OUTPUT LAUNCHER…
   local output=$1
   shift
-  exec "$@" "$tutti" batch "$model" -i "$folder/in.jsonl" -o "$output" --threads 1 --device "${TUTTI_CRASH_DEVICE:-host}" \
-    --max-running 3 --progress none --grace-seconds 30 </dev/null >>"$folder/log" 2>&1
+  exec "$@" "$tutti" batch "$model" -i "$folder/in.jsonl" -o "$output" --threads 1 \
+    --device "${TUTTI_CRASH_DEVICE:-host}" --tp "$tp" --max-running 3 --progress none --grace-seconds 30 </dev/null >>"$folder/log" 2>&1
 }
 # Records without the time at which they were made, sorted.
 same_form() { sed 's/"created":[0-9]*//' "$1" | sort; }
@@ -75,6 +77,7 @@ ended() {
 }
 complete() { # OUTPUT LAUNCHER…
   local output=$1
+  tp=${TUTTI_CRASH_TP_AGAIN:-$tp}
   ( batch "$@" ) || fail "the run after it ended with code $?"
   [ "$(lines "$output")" -eq "$records" ] || fail "wanted $records records, found $(lines "$output")"
   same_form "$output" | diff -q - "$folder/reference" >/dev/null || fail "answers differ"

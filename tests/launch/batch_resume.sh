@@ -1,6 +1,6 @@
 #!/bin/sh
 # batch_resume.sh TUTTI MODEL LAUNCHER…: a batch from file to file and from pipe to pipe, gone on
-# with, changed, and cut at its time limit.
+# with, changed, and cut at its time limit. TUTTI_BATCH_TP: --tp of every other run (all ranks).
 tutti=$1
 model=$2
 shift 2
@@ -13,7 +13,10 @@ fail() {
 }
 in=tests/launch/batch_requests.jsonl
 out=$folder/out.jsonl
-batch() {
+turn=0
+batch() { # … tutti batch …
+  turn=$((1 - turn))
+  [ $turn -eq 0 ] || [ -z "${TUTTI_BATCH_TP:-}" ] || set -- "$@" --tp "$TUTTI_BATCH_TP"
   "$@" --threads 1 --device host >"$folder/results" 2>"$folder/log"
 }
 says() { grep -qF -- "$1" "$folder/log" || fail "'$1' was not said"; }
@@ -26,6 +29,10 @@ records "$out" 8
 says 'answered 4, errors 4, skipped 0'
 grep -q '"reason": "all answered"' "$folder/r.json" || fail "the report lacks its reason"
 grep -q '^tutti_batch_answered_total 4$' "$folder/m.prom" || fail "the metrics lack the answers"
+if [ -n "${TUTTI_BATCH_TP:-}" ]; then
+  grep -q "\"tensor_ranks\": $TUTTI_BATCH_TP" "$folder/r.json" || fail "the report lacks --tp"
+  says 'replica 1: answered'
+fi
 [ ! -s "$folder/results" ] || fail "something stands on standard output"
 
 cp "$out" "$folder/before"
@@ -47,7 +54,8 @@ form "$out" >"$folder/again"
 form "$folder/before" | cmp -s - "$folder/again" || fail "answers differ from those before"
 
 # From a pipe to standard output.
-"$@" "$tutti" batch "$model" -i - -o - -q --threads 1 --device host <$in >"$folder/piped" \
+"$@" "$tutti" batch "$model" -i - -o - -q --threads 1 --device host \
+  ${TUTTI_BATCH_TP:+--tp "$TUTTI_BATCH_TP"} <$in >"$folder/piped" \
   2>"$folder/log" || fail "from pipe to pipe"
 form "$folder/piped" | cmp -s - "$folder/again" || fail "answers by a pipe differ"
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/doctor_text.hpp"
+#include "launch/group_network.hpp"
 
 namespace tutti {
 namespace {
@@ -422,6 +423,24 @@ TEST(DoctorJson, HoldsFindingsAndRanks) {
   EXPECT_EQ(object["findings"][0]["severity"], "error");
   EXPECT_EQ(object["ranks"].size(), 3u);
   EXPECT_EQ(object["ranks"][2]["host"], "b");
+}
+
+TEST(GroupNetwork, SaysWhatIsUsedAndWarnsOfPlainTcp) {
+  Examination found = sound();
+  GroupNetwork network = group_network(found);
+  EXPECT_THAT(network.text, HasSubstr("MPI chooses by itself; NCCL chooses by itself"));
+  EXPECT_TRUE(network.warnings.empty());
+  for (RankReport& rank : found.ranks) {
+    rank.fast_links.clear();
+    rank.interfaces = {{.name = "eth0", .megabits = 10000, .virtual_ = false}};
+    rank.environment["NCCL_SOCKET_IFNAME"] = "eth0";
+    rank.environment["OMPI_MCA_btl_tcp_if_include"] = "eth0";
+  }
+  network = group_network(found);
+  EXPECT_EQ(network.text,
+            "eth0 at 10 Gb/s (a); MPI by OMPI_MCA_btl_tcp_if_include=eth0; NCCL by "
+            "NCCL_SOCKET_IFNAME=eth0");
+  EXPECT_THAT(network.warnings, ElementsAre(HasSubstr("plain TCP")));
 }
 
 }  // namespace

@@ -91,5 +91,31 @@ TEST(Together, SucceedsWhereAllDo) {
   });
 }
 
+TEST(GroupsTogether, AllRanksLearnWhatOneGroupAgreedOn) {
+  std::mutex mutex;
+  int told = 0;
+  run_ranks(4, [&](int rank, Communicator&, ControlPlane& control) {
+    try {
+      groups_together(control, "host", [&] {
+        if (rank >= 2) {
+          throw AgreedFailure({ExitCode::does_not_fit, "too big"});
+        }
+      });
+    } catch (const AgreedFailure& agreed) {
+      const std::lock_guard lock(mutex);
+      EXPECT_EQ(agreed.failure.message, "too big");
+      EXPECT_EQ(agreed.failure.code, ExitCode::does_not_fit);
+      ++told;
+    }
+  });
+  EXPECT_EQ(told, 4);
+}
+
+TEST(GroupsTogether, WhatAGroupHasNotAgreedOnPasses) {
+  run_ranks(1, [](int, Communicator&, ControlPlane& control) {
+    EXPECT_THROW(groups_together(control, "host", [] { throw Error("mine alone"); }), Error);
+  });
+}
+
 }  // namespace
 }  // namespace tutti

@@ -37,6 +37,14 @@ TEST(RankGrid, WhatIsLeftOnNodesMakesGroupsTogether) {
   EXPECT_THAT(grid.tensor_group(2, 0), ElementsAre(3, 4));
 }
 
+TEST(RankGrid, UnevenNodesKeepAsManyGroupsWholeAsTheyCan) {
+  const std::vector<int> nodes = {0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2};
+  const RankGrid grid({.replicas = 3, .tensor_ranks = 4}, nodes);
+  EXPECT_THAT(grid.tensor_group(0, 0), ElementsAre(0, 1, 2, 7));
+  EXPECT_THAT(grid.tensor_group(1, 0), ElementsAre(3, 4, 5, 6));
+  EXPECT_THAT(grid.tensor_group(2, 0), ElementsAre(8, 9, 10, 11));
+}
+
 TEST(RankGrid, AGroupLargerThanANodeTakesWholeNodes) {
   const std::vector<int> nodes = {0, 1, 0, 1};
   const RankGrid grid({.tensor_ranks = 4}, nodes);
