@@ -27,25 +27,25 @@ json sampling_json(const SamplingOptions& s) {
 }
 
 // Which ranks on which hosts each replica is.
-void add_places(const std::vector<RankSeat>& seats, json& replicas) {
+void add_places(const std::vector<RankPlace>& ranks, json& replicas) {
   for (json& replica : replicas) {
     replica["ranks"] = json::array();
     replica["hosts"] = json::array();
   }
-  for (std::size_t rank = 0; rank < seats.size(); ++rank) {
-    json& replica = replicas.at(static_cast<std::size_t>(seats[rank].replica));
+  for (std::size_t rank = 0; rank < ranks.size(); ++rank) {
+    json& replica = replicas.at(static_cast<std::size_t>(ranks[rank].replica));
     replica["ranks"].push_back(rank);
     json& hosts = replica["hosts"];
-    if (std::find(hosts.begin(), hosts.end(), seats[rank].host) == hosts.end()) {
-      hosts.push_back(seats[rank].host);
+    if (std::find(hosts.begin(), hosts.end(), ranks[rank].host) == hosts.end()) {
+      hosts.push_back(ranks[rank].host);
     }
   }
 }
 
-std::size_t nodes_of(const std::vector<RankSeat>& seats) {
+std::size_t nodes_of(const std::vector<RankPlace>& ranks) {
   std::set<std::string> hosts;
-  for (const RankSeat& seat : seats) {
-    hosts.insert(seat.host);
+  for (const RankPlace& rank : ranks) {
+    hosts.insert(rank.host);
   }
   return hosts.size();
 }
@@ -58,18 +58,6 @@ std::int64_t unix_time() {
 
 }  // namespace
 
-std::vector<RankSeat> gather_seats(ControlPlane& world, int replica, const std::string& host,
-                                   const Device& device) {
-  const std::string mine = json{replica, host, device.name(), device.uuid()}.dump();
-  std::vector<RankSeat> seats;
-  for (const auto& bytes : world.all_gather(std::as_bytes(std::span(mine)))) {
-    const auto* begin = reinterpret_cast<const char*>(bytes.data());
-    const json seat = json::parse(begin, begin + bytes.size());
-    seats.push_back({.replica = seat[0], .host = seat[1], .device = seat[2], .uuid = seat[3]});
-  }
-  return seats;
-}
-
 std::vector<std::string> command_line() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   std::vector<std::string> words;
@@ -80,31 +68,25 @@ std::vector<std::string> command_line() {
 }
 
 json batch_report(const Session& session, const BatchOptions& options,
-                  const std::vector<RankSeat>& seats, const FoundOutput& found,
+                  const std::vector<RankPlace>& ranks, const FoundOutput& found,
                   const BatchStatus& status, const BatchEnd& end, std::int64_t began) {
-  json ranks = json::array();
-  for (std::size_t rank = 0; rank < seats.size(); ++rank) {
-    ranks.push_back({{"rank", rank},
-                     {"replica", seats[rank].replica},
-                     {"host", seats[rank].host},
-                     {"device", seats[rank].device},
-                     {"uuid", seats[rank].uuid}});
-  }
   const LoadedFacts& facts = session.facts();
+  JobFacts job = facts.job;
+  job.ranks = ranks;
   json report = status_json(status);
-  add_places(seats, report["replicas"]);
+  add_places(ranks, report["replicas"]);
   report["schema"] = "tutti-batch-report-1";
   report["command"] = command_line();
   report["model"] = identity_json(session);
   report["model"]["file"] = options.session.model.string();
-  report["ranks"] = ranks;
+  report["ranks"] = ranks.size();
   report["tensor_ranks"] = facts.ranks;
-  report["nodes"] = nodes_of(seats);
+  report["nodes"] = nodes_of(ranks);
   report["backend"] = facts.backend;
   report["kv_tokens"] = facts.kv_tokens;
   report["load_seconds"] = facts.load_seconds;
-  report["devices"] = device_names(facts.job.ranks);
-  report["job"] = job_json(facts.job);
+  report["devices"] = device_names(ranks);
+  report["job"] = job_json(job);
   report["sampling_defaults"] = sampling_json(options.sampling);
   report["input"] = options.input;
   report["output"] = options.output;

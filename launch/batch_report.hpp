@@ -15,18 +15,6 @@
 
 namespace tutti {
 
-// Where one rank computes, and for which copy of the model.
-struct RankSeat {
-  int replica = 0;
-  std::string host;
-  std::string device;  // "host", "NVIDIA H100 80GB HBM3"
-  std::string uuid;    // of a GPU
-};
-
-// Collective over the world. Of every rank, in rank order.
-std::vector<RankSeat> gather_seats(ControlPlane& world, int replica, const std::string& host,
-                                   const Device& device);
-
 // This process's words, as the system has them.
 std::vector<std::string> command_line();
 
@@ -35,8 +23,9 @@ struct BatchEnd {
   std::string reason;  // "all answered", "SIGTERM", "the time limit", an error's text
 };
 
+// `ranks`: of the whole world.
 nlohmann::json batch_report(const Session& session, const BatchOptions& options,
-                            const std::vector<RankSeat>& seats, const FoundOutput& found,
+                            const std::vector<RankPlace>& ranks, const FoundOutput& found,
                             const BatchStatus& status, const BatchEnd& end, std::int64_t began);
 
 }  // namespace tutti

@@ -213,7 +213,7 @@ BatchEnd end_of(const BatchDesk& run, const BatchStatus& status) {
 // On the world's root, which is replica 0's too.
 ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& control,
                       const BatchOptions& options, Papers& papers, const BatchModel& model,
-                      const std::vector<RankSeat>& seats) {
+                      const std::vector<RankPlace>& places) {
   BatchMonitor monitor({.style = options.session.messages.progress_style(),
                         .between_lines = options.between_lines,
                         .metrics = options.metrics},
@@ -225,7 +225,7 @@ ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& con
   const auto report = [&](const BatchEnd& end) {
     if (!options.report.empty()) {
       replace_file(options.report,
-                   batch_report(session, options, seats, papers.output->found(), desk.status(), end,
+                   batch_report(session, options, places, papers.output->found(), desk.status(), end,
                                 papers.began)
                            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
                        "\n");
@@ -277,17 +277,17 @@ SessionOptions session_of(ReplicaSeat& seat, const MpiSession& mpi, SessionOptio
 // The same on every rank. Whichever replica answers, it must be the same answer, and no GPU may be
 // two replicas'.
 void check_replicas(ReplicaSeat& seat, const MpiSession& mpi, const Session& session,
-                    const std::vector<RankSeat>& seats) {
+                    const std::vector<RankPlace>& places) {
   alike([&] {
     require_agreement(seat.world(), "fingerprint", session.model_to_run().identity().fingerprint,
                       fmt::format("{}:{}", mpi.host(), session.options().model.string()));
     std::set<std::string> uuids;
-    for (const RankSeat& rank : seats) {
-      if (rank.uuid.empty() != seats.front().uuid.empty()) {
+    for (const RankPlace& rank : places) {
+      if (rank.uuid.empty() != places.front().uuid.empty()) {
         throw ConfigError(fmt::format(
             "replicas compute on different kinds of devices, {} on {} and {} on {}: start ranks "
             "where GPUs are, or say --device host",
-            seats.front().device, seats.front().host, rank.device, rank.host));
+            places.front().device, places.front().host, rank.device, rank.host));
       }
       if (!rank.uuid.empty() && !uuids.insert(rank.uuid).second) {
         throw ConfigError(
@@ -323,9 +323,10 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
       }
     });
   });
-  const std::vector<RankSeat> seats =
-      gather_seats(seat.world(), seat.replica(), mpi.host(), session->device());
-  check_replicas(seat, mpi, *session, seats);
+  RankPlace place = place_of(mpi.host(), session->device());
+  place.replica = seat.replica();
+  const std::vector<RankPlace> places = gather_places(seat.world(), place);
+  check_replicas(seat, mpi, *session, places);
   if (!session->root()) {
     pass_signals_on(session->control());
   }
@@ -342,7 +343,7 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
     BatchWorker worker(engine, model, spell, samples_ahead(seat.replicas(), running));
     if (seat.desk()) {
       BatchCrew crew(worker, &seat.mail(), seat.replicas());
-      code = work_at_desk(*session, crew, session->control(), options, papers, model, seats);
+      code = work_at_desk(*session, crew, session->control(), options, papers, model, places);
     } else {
       attend_desk(worker, session->control(), seat.mail(), EndSignals::came);
     }

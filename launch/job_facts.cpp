@@ -36,13 +36,17 @@ RankPlace place_of(const std::string& host, const Device& device) {
 }
 
 std::vector<RankPlace> gather_places(ControlPlane& control, const RankPlace& own) {
-  const std::string mine = json{own.host, own.device, own.uuid, own.cpus}.dump(
+  const std::string mine = json{own.replica, own.host, own.device, own.uuid, own.cpus}.dump(
       -1, ' ', false, json::error_handler_t::replace);
   std::vector<RankPlace> places;
   for (const auto& bytes : control.all_gather(std::as_bytes(std::span(mine)))) {
     const auto* begin = reinterpret_cast<const char*>(bytes.data());
     const json place = json::parse(begin, begin + bytes.size());
-    places.push_back({.host = place[0], .device = place[1], .uuid = place[2], .cpus = place[3]});
+    places.push_back({.replica = place[0],
+                      .host = place[1],
+                      .device = place[2],
+                      .uuid = place[3],
+                      .cpus = place[4]});
   }
   return places;
 }
@@ -64,7 +68,7 @@ std::vector<std::string> device_names(const std::vector<RankPlace>& ranks) {
   return names;
 }
 
-json scheduler_json(const Environment& environment) {
+json scheduler_json(const VariableOf& variable_of) {
   struct Field {
     const char* name;
     const char* variable;
@@ -79,12 +83,12 @@ json scheduler_json(const Environment& environment) {
                                       {"nodes", "SLURM_JOB_NODELIST", false},
                                       {"partition", "SLURM_JOB_PARTITION", false},
                                       {"cluster", "SLURM_CLUSTER_NAME", false}};
-  if (environment("SLURM_JOB_ID") == nullptr) {
+  if (variable_of("SLURM_JOB_ID") == nullptr) {
     return nullptr;
   }
   json object = {{"scheduler", "slurm"}, {"restarts", 0}};  // Slurm says nothing of none
   for (const Field& field : kFields) {
-    if (const char* value = environment(field.variable); value != nullptr) {
+    if (const char* value = variable_of(field.variable); value != nullptr) {
       object[field.name] = field.number ? number_of(value) : json(value);
     }
   }
@@ -108,13 +112,18 @@ json job_json(const JobFacts& job, const json& scheduler) {
   for (const StartupStage& stage : job.startup) {
     object["startup_seconds"][stage.name] = stage.seconds;
   }
+  const bool replicas = std::any_of(job.ranks.begin(), job.ranks.end(),
+                                    [](const RankPlace& place) { return place.replica > 0; });
   for (std::size_t rank = 0; rank < job.ranks.size(); ++rank) {
     const RankPlace& place = job.ranks[rank];
-    object["ranks"].push_back({{"rank", rank},
-                               {"host", place.host},
-                               {"device", text_or_null(place.device)},
-                               {"uuid", text_or_null(place.uuid)},
-                               {"cpus", place.cpus}});
+    json& entry = object["ranks"].emplace_back(json{{"rank", rank},
+                                                    {"host", place.host},
+                                                    {"device", text_or_null(place.device)},
+                                                    {"uuid", text_or_null(place.uuid)},
+                                                    {"cpus", place.cpus}});
+    if (replicas) {
+      entry["replica"] = place.replica;
+    }
   }
   return object;
 }

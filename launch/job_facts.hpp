@@ -13,6 +13,7 @@
 namespace tutti {
 
 struct RankPlace {
+  int replica = 0;     // of the model, where several share the work
   std::string host;
   std::string device;  // "host", "NVIDIA H100 80GB HBM3"; empty: took no part
   std::string uuid;    // of a GPU
@@ -51,11 +52,11 @@ LibraryVersions library_versions(bool gpus);
 std::vector<std::string> device_names(const std::vector<RankPlace>& ranks);
 
 // The value of an environment variable; null where it is not set.
-using Environment = std::function<const char*(const char* name)>;
+using VariableOf = std::function<const char*(const char* name)>;
 
 // The Slurm job that this is a part of: id, name, array index, step, restarts, nodes, partition,
 // what there is. Null outside of one.
-nlohmann::json scheduler_json(const Environment& environment);
+nlohmann::json scheduler_json(const VariableOf& variable_of);
 nlohmann::json scheduler_json();  // of this process
 
 nlohmann::json job_json(const JobFacts& job, const nlohmann::json& scheduler);
