@@ -7,6 +7,7 @@
 #include "runtime/text/tokenizer_gguf.hpp"
 #include "runtime/text/tokenizer_json.hpp"
 #include "runtime/text/tokenizer_sentencepiece.hpp"
+#include "runtime/text/tokenizer_tiktoken.hpp"
 
 namespace tutti {
 
@@ -21,8 +22,15 @@ std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerAssets& assets) {
     if (const std::string* json = asset(entry = "tokenizer.json")) {
       return text::tokenizer_from_json(*json, files);
     }
+    if (const std::string* json = asset(entry = "tekken.json")) {
+      return text::tokenizer_from_tekken(*json, files);
+    }
     if (const std::string* model = asset(entry = "tokenizer.model")) {
-      return text::tokenizer_from_sentencepiece(*model, files);
+      return text::is_tiktoken(*model) ? text::tokenizer_from_tiktoken(*model, entry, files)
+                                       : text::tokenizer_from_sentencepiece(*model, files);
+    }
+    for (const auto& [name, ranks] : assets) {
+      if (name.ends_with(".tiktoken")) return text::tokenizer_from_tiktoken(ranks, name, files);
     }
     if (const std::string* json = asset(entry = "gguf.json")) {
       return text::tokenizer_from_gguf(*json, files);
@@ -32,8 +40,8 @@ std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerAssets& assets) {
     throw ModelFileError(fmt::format("{}: {}", entry, error.what()));
   }
   throw ModelFileError(
-      "tokenizer: wants tokenizer.json, tokenizer.model or gguf.json, found none of them; import "
-      "the model from a folder that has one");
+      "tokenizer: wants tokenizer.json, tekken.json, tokenizer.model, qwen.tiktoken or gguf.json, "
+      "found none of them; import the model from a folder that has one");
 }
 
 }  // namespace tutti

@@ -50,8 +50,9 @@ class Tokenizer {
   virtual std::string kind() const = 0;  // "byte-level BPE (tokenizer.json)", for inspect
 };
 
-// Picks the best description that the assets hold: tokenizer.json, then tokenizer.model, then
-// gguf.json. Errors: ModelFileError, naming the entry and what is not understood.
+// Picks the best description that the assets hold: tokenizer.json, tekken.json, tokenizer.model
+// (SentencePiece's or tiktoken's), a *.tiktoken, gguf.json, in this order. Errors: ModelFileError,
+// naming the entry and what is not understood.
 std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerAssets& assets);
 
 }  // namespace tutti

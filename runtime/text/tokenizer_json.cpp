@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "kernels/error.hpp"
 #include "runtime/text/bpe_model.hpp"
 #include "runtime/text/pipeline_tokenizer.hpp"
+#include "runtime/text/unigram_model.hpp"
 
 namespace tutti::text {
 namespace {
@@ -31,19 +34,42 @@ std::string optional_string(const Json& json, const char* key) {
 }
 
 // Old files have no "type"; only a BPE has merges.
-void check_type(const Json& json) {
+std::string type_of(const Json& json) {
   const bool named = !member(json, "type", kModel).is_null();
   const std::string type = named                     ? string_member(json, "type", kModel)
                            : json.contains("merges") ? "BPE"
                                                      : "none";
-  if (type != "BPE") {
-    throw ModelFileError(fmt::format(
-        "{}: wants the type \"BPE\", found \"{}\", which is not supported yet", kModel, type));
+  if (type == "BPE" || type == "Unigram") return type;
+  throw ModelFileError(
+      fmt::format("{}: wants the type \"BPE\" or \"Unigram\", found \"{}\", which is not supported",
+                  kModel, type));
+}
+
+// "vocab" is a list of [token, score], an id each.
+std::unique_ptr<TokenModel> unigram_from(const Json& json) {
+  Vocabulary vocabulary;
+  std::vector<double> scores;
+  for (const Json& entry : array_member(json, "vocab", kModel)) {
+    const bool pair = entry.is_array() && entry.size() == 2 && entry[0].is_string() &&
+                      entry[1].is_number() && std::isfinite(entry[1].get<double>());
+    if (!pair) {
+      throw ModelFileError(
+          fmt::format("{}: vocab: wants [token, score], entry {} is not", kModel, scores.size()));
+    }
+    scores.push_back(entry[1].get<double>());
   }
+  for (std::size_t id = scores.size(); id-- > 0;) {  // of equal tokens the last is found
+    vocabulary.add(json.at("vocab")[id][0].get<std::string>(), static_cast<TokenId>(id), kModel);
+  }
+  const Json& unk = member(json, "unk_id", kModel);
+  return std::make_unique<UnigramModel>(
+      std::move(vocabulary), std::move(scores),
+      unk.is_null() ? std::nullopt : std::optional(token_id_of(unk, kModel + ": unk_id")),
+      bool_member(json, "byte_fallback", false, kModel), kModel);
 }
 
 std::unique_ptr<TokenModel> model_from(const Json& json) {
-  check_type(json);
+  if (type_of(json) == "Unigram") return unigram_from(json);
   const Json& vocab = member(json, "vocab", kModel);
   if (!vocab.is_object() || vocab.empty()) {
     throw ModelFileError(fmt::format("{}: \"vocab\" wants an object of tokens and ids", kModel));
@@ -161,7 +187,8 @@ class TemplateReader {
   SpecialIds& special_;
 };
 
-std::string kind_of(const Json& decoder) {
+std::string kind_of(const Json& model, const Json& decoder) {
+  if (type_of(model) == "Unigram") return "Unigram (tokenizer.json)";
   const bool byte_level =
       decoder.dump(-1, ' ', false, Json::error_handler_t::replace).find("\"ByteLevel\"") !=
       std::string::npos;
@@ -181,12 +208,14 @@ std::unique_ptr<Tokenizer> tokenizer_from_json(std::string_view text, const Side
   stages.model = model_from(part("model"));
   stages.decoder = make_decoder(part("decoder"), "tokenizer.json: decoder");
   stages.added = added_tokens_from(json, files.tokenizer_config, stages.model->vocabulary());
-  stages.kind = kind_of(part("decoder"));
+  stages.kind = kind_of(part("model"), part("decoder"));
   auto tokenizer = std::make_unique<PipelineTokenizer>(std::move(stages));
   SpecialIds special;
   TemplateReader(*tokenizer, special).read(part("post_processor"));
   const Json& unk = member(part("model"), "unk_token", kModel);
   if (unk.is_string()) special.unk = tokenizer->id_of(unk.get<std::string>());
+  const Json& unk_id = member(part("model"), "unk_id", kModel);
+  if (!unk_id.is_null()) special.unk = token_id_of(unk_id, kModel + ": unk_id");
   tokenizer->set_special(complete_special_ids(std::move(special), files, *tokenizer));
   return tokenizer;
 }

@@ -21,13 +21,7 @@ const std::string kWhere = "tokenizer.model";
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
 
 std::unique_ptr<SentencePieceProcessor> load(const std::string& model) {
-  // Vocabularies of tiktoken go by the same file name: lines of base64 and a rank.
-  const std::string_view head = std::string_view(model).substr(0, model.find('\n'));
-  if (model.empty() || (head.size() < 64 && head.find("== ") != std::string_view::npos)) {
-    throw ModelFileError(
-        fmt::format("{}: wants a SentencePiece model, found {}; use the model's tokenizer.json",
-                    kWhere, model.empty() ? "nothing" : "a tiktoken vocabulary"));
-  }
+  if (model.empty()) throw ModelFileError(kWhere + ": wants a SentencePiece model, found nothing");
   auto processor = std::make_unique<SentencePieceProcessor>();
   const auto status = processor->LoadFromSerializedProto(model);
   if (!status.ok() || processor->GetPieceSize() <= 0) {

@@ -50,6 +50,15 @@ TokenizerAssets read_tokenizer(const fs::path& folder) {
       assets[name] = read_text(folder / name, kMaxTextBytes);
     }
   }
+  // Vocabularies in other formats are large and say the same as tokenizer.json does.
+  if (assets.count("tokenizer.json") == 0) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      if (name == "tekken.json" || entry.path().extension() == ".tiktoken") {
+        assets[name] = read_text(entry.path(), kMaxTextBytes);
+      }
+    }
+  }
   // The file of its own is the newer style and wins where both are there.
   if (fs::exists(folder / "chat_template.jinja")) {
     assets["chat_template"] = read_text(folder / "chat_template.jinja", kMaxTextBytes);

