@@ -30,6 +30,7 @@ void attention_step(benchmark::State& state) {
   for (std::int64_t h = 0; h < q_heads; ++h) {
     kv_of_q.push_back(static_cast<std::int32_t>(h * kv_heads / q_heads));
   }
+  const auto window = static_cast<int>(state.range(6));
   Exec exec;
   exec.threads = static_cast<int>(state.range(5));
   for (auto _ : state) {
@@ -42,21 +43,27 @@ void attention_step(benchmark::State& state) {
                      .kv_of_q = testing::view_of(kv_of_q, {q_heads}),
                      .head_dim = static_cast<int>(head_dim),
                      .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
+                     .window = window,
+                     .softcap = window > 0 ? 50.0f : 0.0f,
                      .y = y.view});
   }
-  const double pairs = double(tokens) * (double(context) - double(tokens - 1) / 2);
+  const double pairs =
+      double(tokens) * (window > 0 ? double(window) : double(context) - double(tokens - 1) / 2);
   bench::report_flops(state, 4 * pairs * double(q_heads * head_dim));
   bench::report_bytes(state, double(context * kv_heads * head_dim) * 8);
 }
 
 void shapes(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"tokens", "context", "q_heads", "kv_heads", "head_dim", "threads"})->UseRealTime();
+  b->ArgNames({"tokens", "context", "q_heads", "kv_heads", "head_dim", "threads", "window"})
+      ->UseRealTime();
   for (std::int64_t threads : {1, 2}) {
-    b->Args({1, 128, 9, 3, 64, threads});
-    b->Args({1, 2048, 9, 3, 64, threads});
-    b->Args({512, 512, 9, 3, 64, threads});
-    b->Args({1, 2048, 32, 32, 128, threads});
-    b->Args({512, 2048, 32, 32, 128, threads});
+    b->Args({1, 128, 9, 3, 64, threads, 0});
+    b->Args({1, 2048, 9, 3, 64, threads, 0});
+    b->Args({512, 512, 9, 3, 64, threads, 0});
+    b->Args({1, 2048, 32, 32, 128, threads, 0});
+    b->Args({512, 2048, 32, 32, 128, threads, 0});
+    b->Args({1, 2048, 8, 4, 256, threads, 512});  // with a soft cap, as Gemma 2 has both
+    b->Args({512, 2048, 8, 4, 256, threads, 512});
   }
 }
 BENCHMARK(attention_step)->Apply(shapes);

@@ -98,6 +98,29 @@ void decode(bench::DeviceBench& bench, Heads heads) {
   }
 }
 
+// What windows and soft caps cost: bytes are those within the window.
+void decode_with_extras(bench::DeviceBench& bench) {
+  constexpr Heads kHeads = {"8B", 32, 8};
+  constexpr int kContext = 8192;
+  for (const int batch : {1, 16}) {
+    for (const auto& [window, softcap] : {std::pair{0, 50.0f}, {4096, 0.0f}, {1024, 50.0f}}) {
+      const int attended = window > 0 ? window : kContext;
+      const double bytes = 4.0 * batch * attended * kHeads.kv_heads * kHeadDim;
+      const int copies = bench::DeviceBench::copies_of(static_cast<std::size_t>(bytes));
+      const Step step(bench, kHeads, batch, 1, kContext, copies);
+      const double us = bench.microseconds(step.copies(), [&, w = window, cap = softcap](int i) {
+        AttentionArgs args = step.args(i);
+        args.window = w;
+        args.softcap = cap;
+        attention(bench.exec(), args);
+      });
+      bench.print_bytes(fmt::format("{} decode, batch {}, context {}, window {}, soft cap {}",
+                                    kHeads.name, batch, kContext, window, softcap),
+                        bytes, us);
+    }
+  }
+}
+
 // FLOP/s of a plain product of the library, 4096^3.
 double product_rate(bench::DeviceBench& bench) {
   constexpr std::int64_t kSize = 4096;
@@ -135,6 +158,7 @@ void run() {
   for (const Heads& heads : all) {
     decode(bench, heads);
   }
+  decode_with_extras(bench);
   const double ceiling = product_rate(bench);
   fmt::print("product of 4096^3: {:.1f} TFLOP/s\n", ceiling * 1e-12);
   for (const Heads& heads : all) {

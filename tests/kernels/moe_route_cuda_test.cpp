@@ -46,8 +46,8 @@ TEST_F(MoeRouteCudaTest, RoutesAsTheHost) {
                                         .weights = testing::view_of(weights, {tokens, top_k})});
       EXPECT_EQ(testing::ints_of(device(), gpu_ids.view), ids) << experts << " experts";
       testing::expect_near_all("weights", testing::floats_of(device(), gpu_weights.view),
-                               {weights.begin(), weights.end()}, [&](double wanted) {
-                                 return (static_cast<double>(experts) + 48) * 0x1p-24 * wanted;
+                               {weights.begin(), weights.end()}, [n = experts](double wanted) {
+                                 return (static_cast<double>(n) + 48) * 0x1p-24 * wanted;
                                });
     }
   }
