@@ -157,7 +157,7 @@ void PeerWatch::look_around() {
   const Clock::time_point now = Clock::now();
   if (now - last_look_ > times_.interval + kGap) {
     state_.forgive(now - last_look_);
-    next_question_ = now + times_.grace;
+    next_question_ = silent_until_ = now + times_.grace;
   }
   last_look_ = now;
   read_letters();
@@ -179,6 +179,10 @@ bool PeerWatch::has_left(int rank) const {
 
 // The lowest rank of the node that is still there speaks for it.
 void PeerWatch::look_for_ended_peers() {
+  if (Clock::now() < silent_until_) {
+    std::this_thread::sleep_for(times_.interval);
+    return;
+  }
   std::vector<int> ended;
   for (std::size_t rank = 0; rank < seats_.size(); ++rank) {
     if (seats_[rank].handle < 0) {

@@ -110,9 +110,10 @@ class PeerWatch {
   Clock::time_point asked_;          // by another rank, last
   Clock::time_point last_look_;      // to notice that this process was stopped
   Clock::time_point next_question_;
-  int slow_stage_ = 0;     // of which slow_at_ is
-  double slow_at_ = 0;     // seconds
-  bool end_said_ = false;  // another rank says why the job ends
+  int slow_stage_ = 0;              // of which slow_at_ is
+  double slow_at_ = 0;              // seconds
+  Clock::time_point silent_until_;  // what ended while this process stood was told by others
+  bool end_said_ = false;           // another rank says why the job ends
   bool order_seen_ = false;
   bool alive_said_ = false;  // of rank 1, to rank 0
   std::vector<int> lost_;
