@@ -217,7 +217,9 @@ void PeerWatch::look_for_orders() {
     return;
   }
   order_seen_ = true;
-  if (const std::vector<int> missing = missing_on_order(); !missing.empty() && !end_is_said()) {
+  const bool stood = Clock::now() < silent_until_;
+  if (const std::vector<int> missing = missing_on_order();
+      !missing.empty() && !stood && !end_is_said()) {
     bark({.ranks = missing, .silent = true, .cause = {}});
   } else if (hooks_.ends && hooks_.ends()) {
     for (int rank = 0; rank < static_cast<int>(seats_.size()); ++rank) {
