@@ -348,6 +348,7 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
       attend_desk(worker, session->control(), seat.mail(), EndSignals::came);
     }
   };
+  mpi.state().end_with(static_cast<int>(ExitCode::again));  // what is answered is kept
   groups_together(seat.world(), mpi.host(), [&] {
     session->serve(with_engine, {.prefix_caching = options.prefix_cache, .max_running = running});
   });
