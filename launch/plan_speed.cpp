@@ -60,8 +60,7 @@ struct Matrices {
 Matrices matrices_of(const DecoderSpec& spec, const RankShare& share) {
   const std::int64_t tables = spec.tied_head ? 1 : 2;
   const std::int64_t table = share.vocabulary.size() * spec.hidden;
-  const std::int64_t norms = (2 * spec.layers + 1) * spec.hidden;
-  return {.layers = static_cast<double>(share.parameters - norms - tables * table),
+  return {.layers = static_cast<double>(share.parameters - share.vectors - tables * table),
           .head = static_cast<double>(table)};
 }
 

@@ -68,15 +68,16 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       share_(plan.share(group.rank())),
       attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
                  .kv_heads = static_cast<int>(share_.kv_heads.size()),
-                 .head_dim = static_cast<int>(spec.head_dim)},
+                 .head_dim = static_cast<int>(spec.head_dim),
+                 .rope_magnitude = static_cast<float>(spec.rope_scaling.attention_factor)},
       workspace_(device, group, spec, share_, limits_,
                  activation_dtype(device, loader.source(), spec)),
       inputs_(device, most_extents(limits_), device.place() != Place::host),
       kv_of_q_(Tensor::of(device, share_.kv_of_q, "the map of query to KV heads")),
-      inv_freq_(Tensor::of(
-          device,
-          rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
-          "the rotary frequencies")),
+      inv_freq_(Tensor::of(device,
+                           rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta,
+                                              spec.rope_scaling, limits_.max_context),
+                           "the rotary frequencies")),
       embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
       head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
       final_norm_(load_norm(loader, "final_norm", spec.hidden)),
@@ -94,15 +95,19 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
 
 Decoder::Layer Decoder::load_layer(WeightLoader& loader, std::int64_t index) {
   const std::string layer = fmt::format("layers.{}.", index);
-  return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
-          .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_)),
-                        RowParallelLinear(load_row_parallel(
-                            loader, layer + "attention.o", spec_.q_heads * spec_.head_dim,
-                            head_rows(share_.q_heads, spec_), spec_.hidden))},
-          .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
-          .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
-                  RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
-                                                      share_.ffn, spec_.hidden))}};
+  return {
+      .attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
+      .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_),
+                                         load_qkv_bias(loader, layer, spec_, share_)),
+                    RowParallelLinear(
+                        load_row_parallel(loader, layer + "attention.o",
+                                          spec_.q_heads * spec_.head_dim,
+                                          head_rows(share_.q_heads, spec_), spec_.hidden),
+                        load_summand_bias(loader, layer + "attention.o", spec_, group_.rank()))},
+      .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
+      .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
+              RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn, share_.ffn,
+                                                  spec_.hidden))}};
 }
 
 KvLayout Decoder::kv_layout() const {

@@ -4,97 +4,31 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <type_traits>
+#include <set>
 #include <vector>
 
 #include "kernels/attention.hpp"
 #include "kernels/error.hpp"
+#include "models/json_fields.hpp"
+#include "models/rope_scaling_json.hpp"
 
 namespace tutti {
 namespace {
 
 using nlohmann::json;
 
-template <typename T>
-void read(const json& config, const char* field, T& value) {
-  const auto found = config.find(field);
-  if (found == config.end()) {
-    throw ModelFileError(fmt::format("config: field '{}' is missing", field));
-  }
-  // The library would make 1 of true and 12 of 12.9.
-  bool sound = true;
-  if constexpr (std::is_same_v<T, std::int64_t>) {
-    sound = found->is_number_integer();
-  } else if constexpr (std::is_same_v<T, double>) {
-    sound = found->is_number();
-  }
-  try {
-    if (sound) {
-      found->get_to(value);
-    }
-  } catch (const json::exception&) {
-    sound = false;
-  }
-  if (!sound) {
-    throw ModelFileError(
-        fmt::format("config: field '{}' is {}, which is of another type", field, found->dump()));
-  }
+// The fields that are written only where they differ from the default.
+template <typename Visit>
+void for_each_variation(const Visit& visit) {
+  visit("qkv_bias", &DecoderSpec::qkv_bias);
+  visit("o_bias", &DecoderSpec::o_bias);
 }
 
-void require_positive(const char* field, double value) {
-  if (!(value > 0) || value > 1e9) {
-    throw ModelFileError(
-        fmt::format("config: field '{}' is {}, it must be positive and sane", field, value));
-  }
-}
-
-json scaling_to_json(const RopeScaling& scaling) {
-  json out{{"kind", scaling.kind}};
-  if (scaling.kind == "linear" || scaling.kind == "llama3") {
-    out["factor"] = scaling.factor;
-  }
-  if (scaling.kind == "llama3") {
-    out["low_freq_factor"] = scaling.low_freq_factor;
-    out["high_freq_factor"] = scaling.high_freq_factor;
-    out["original_context"] = scaling.original_context;
-  }
-  if (scaling.kind == "factors") {
-    out["factors"] = scaling.factors;
-  }
-  return out;
-}
-
-RopeScaling scaling_from_json(const json& config) {
-  RopeScaling scaling;
-  read(config, "kind", scaling.kind);
-  if (scaling.kind == "linear" || scaling.kind == "llama3") {
-    read(config, "factor", scaling.factor);
-    require_positive("rope_scaling.factor", scaling.factor);
-  }
-  if (scaling.kind == "llama3") {
-    read(config, "low_freq_factor", scaling.low_freq_factor);
-    read(config, "high_freq_factor", scaling.high_freq_factor);
-    read(config, "original_context", scaling.original_context);
-    require_positive("rope_scaling.low_freq_factor", scaling.low_freq_factor);
-    require_positive("rope_scaling.original_context", scaling.original_context);
-    if (!(scaling.high_freq_factor > scaling.low_freq_factor)) {
-      throw ModelFileError(
-          fmt::format("config: field 'rope_scaling.high_freq_factor' is {}, wanted more than "
-                      "low_freq_factor, {}",
-                      scaling.high_freq_factor, scaling.low_freq_factor));
-    }
-  }
-  if (scaling.kind == "factors") {
-    read(config, "factors", scaling.factors);
-  }
-  return scaling;
-}
-
-void check_rotary(const DecoderSpec& spec) {
+void check_rotary(const DecoderSpec& spec, std::int64_t context) {
   std::vector<float> frequencies;
   try {
-    frequencies =
-        rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling);
+    frequencies = rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta,
+                                     spec.rope_scaling, context);
   } catch (const ConfigError& error) {
     throw ModelFileError(fmt::format("config: field 'rope_scaling': {}", error.what()));
   }
@@ -126,10 +60,35 @@ void validate(const DecoderSpec& spec) {
     throw ModelFileError(fmt::format("config: head_dim is {}, wanted an even one of at most {}",
                                      spec.head_dim, kAttentionMaxHeadDim));
   }
-  check_rotary(spec);
+  for (const std::int64_t context : {std::int64_t{0}, spec.context_length}) {
+    check_rotary(spec, context);
+  }
+}
+
+// A later program's field would change the answers.
+void refuse_unknown(const json& config) {
+  std::set<std::string> known;
+  const json plain = DecoderSpec{}.to_json();
+  for (const auto& [field, value] : plain.items()) {
+    known.insert(field);
+  }
+  for_each_variation([&](const char* field, auto) { known.insert(field); });
+  for (const auto& [field, value] : config.items()) {
+    if (!known.contains(field)) {
+      throw ModelFileError(fmt::format(
+          "config: field '{}' is not known to this version: its answers would differ", field));
+    }
+  }
 }
 
 }  // namespace
+
+bool DecoderSpec::has_bias(std::string_view name) const {
+  if (name.ends_with(".q") || name.ends_with(".k") || name.ends_with(".v")) {
+    return qkv_bias;
+  }
+  return name.ends_with(".o") && o_bias;
+}
 
 ShardShape DecoderSpec::shard_shape() const {
   return {.layers = layers,
@@ -139,43 +98,58 @@ ShardShape DecoderSpec::shard_shape() const {
           .head_dim = head_dim,
           .ffn = ffn,
           .vocabulary = vocabulary,
-          .tied_head = tied_head};
+          .tied_head = tied_head,
+          .first_rank_vectors = o_bias ? 1 : 0,
+          .q_head_elements = qkv_bias ? head_dim : 0,
+          .kv_head_elements = qkv_bias ? 2 * head_dim : 0};
 }
 
 json DecoderSpec::to_json() const {
-  return {{"architecture", architecture},
-          {"layers", layers},
-          {"hidden", hidden},
-          {"q_heads", q_heads},
-          {"kv_heads", kv_heads},
-          {"head_dim", head_dim},
-          {"ffn", ffn},
-          {"vocabulary", vocabulary},
-          {"context_length", context_length},
-          {"norm_eps", norm_eps},
-          {"rope_theta", rope_theta},
-          {"rope_scaling", scaling_to_json(rope_scaling)},
-          {"tied_head", tied_head}};
+  json config{{"architecture", architecture},
+              {"layers", layers},
+              {"hidden", hidden},
+              {"q_heads", q_heads},
+              {"kv_heads", kv_heads},
+              {"head_dim", head_dim},
+              {"ffn", ffn},
+              {"vocabulary", vocabulary},
+              {"context_length", context_length},
+              {"norm_eps", norm_eps},
+              {"rope_theta", rope_theta},
+              {"rope_scaling", scaling_to_json(rope_scaling)},
+              {"tied_head", tied_head}};
+  for_each_variation([&](const char* field, auto member) {
+    if (this->*member != DecoderSpec{}.*member) {
+      config[field] = this->*member;
+    }
+  });
+  return config;
 }
 
 DecoderSpec DecoderSpec::from_json(const json& config) {
   DecoderSpec spec;
-  read(config, "architecture", spec.architecture);
-  read(config, "layers", spec.layers);
-  read(config, "hidden", spec.hidden);
-  read(config, "q_heads", spec.q_heads);
-  read(config, "kv_heads", spec.kv_heads);
-  read(config, "head_dim", spec.head_dim);
-  read(config, "ffn", spec.ffn);
-  read(config, "vocabulary", spec.vocabulary);
-  read(config, "context_length", spec.context_length);
-  read(config, "norm_eps", spec.norm_eps);
-  read(config, "rope_theta", spec.rope_theta);
-  read(config, "tied_head", spec.tied_head);
+  read_field(config, "architecture", spec.architecture);
+  read_field(config, "layers", spec.layers);
+  read_field(config, "hidden", spec.hidden);
+  read_field(config, "q_heads", spec.q_heads);
+  read_field(config, "kv_heads", spec.kv_heads);
+  read_field(config, "head_dim", spec.head_dim);
+  read_field(config, "ffn", spec.ffn);
+  read_field(config, "vocabulary", spec.vocabulary);
+  read_field(config, "context_length", spec.context_length);
+  read_field(config, "norm_eps", spec.norm_eps);
+  read_field(config, "rope_theta", spec.rope_theta);
+  read_field(config, "tied_head", spec.tied_head);
   json scaling;
-  read(config, "rope_scaling", scaling);
+  read_field(config, "rope_scaling", scaling);
   spec.rope_scaling = scaling_from_json(scaling);
+  for_each_variation([&](const char* field, auto member) {
+    if (config.contains(field)) {
+      read_field(config, field, spec.*member);
+    }
+  });
   validate(spec);
+  refuse_unknown(config);
   return spec;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "runtime/layers/rotary.hpp"
 #include "runtime/shard/shard_plan.hpp"
@@ -24,10 +25,16 @@ struct DecoderSpec {
   double rope_theta = 10000;
   RopeScaling rope_scaling;
   bool tied_head = false;
+  // What follows is written to JSON only where it differs from the value here, so that a model file
+  // keeps its fingerprint when a field is added.
+  bool qkv_bias = false;
+  bool o_bias = false;
 
+  // Whether the matrix of this canonical name, or the norm, has a bias: NAME.bias.
+  bool has_bias(std::string_view name) const;
   ShardShape shard_shape() const;
   nlohmann::json to_json() const;
-  // Errors: ModelFileError, naming the field and what is wrong with it.
+  // Errors: ModelFileError, naming the field and what is wrong with it, or that is not known.
   static DecoderSpec from_json(const nlohmann::json& config);
 
   friend bool operator==(const DecoderSpec&, const DecoderSpec&) = default;

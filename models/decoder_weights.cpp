@@ -46,6 +46,34 @@ Tensor load_stacked(WeightLoader& loader, const std::vector<Part>& parts, std::i
   return tensor;
 }
 
+// The parts' biases behind each other.
+Tensor load_biases(WeightLoader& loader, const std::vector<Part>& parts) {
+  std::int64_t elements = 0;
+  for (const Part& part : parts) {
+    elements += part.rows.size();
+  }
+  Tensor tensor(loader.device(), DType::f32, {elements}, parts.front().name + ".bias");
+  std::int64_t at = 0;
+  for (const Part& part : parts) {
+    loader.add({.name = part.name + ".bias",
+                .shape = {part.rows_in_all},
+                .rows = part.rows,
+                .layout = WeightSlice::Layout::vector,
+                .to = tensor.view().row_slice({at, at + part.rows.size()})});
+    at += part.rows.size();
+  }
+  return tensor;
+}
+
+std::vector<Part> qkv_parts(const std::string& layer, const DecoderSpec& spec,
+                            const RankShare& share) {
+  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
+  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
+  return {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
+          {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
+          {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}};
+}
+
 }  // namespace
 
 Range head_rows(Range heads, const DecoderSpec& spec) {
@@ -69,13 +97,12 @@ Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t siz
 
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                 const RankShare& share) {
-  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
-  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
-  return load_stacked(loader,
-                      {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
-                       {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
-                       {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}},
-                      spec.hidden);
+  return load_stacked(loader, qkv_parts(layer, spec, share), spec.hidden);
+}
+
+Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share) {
+  return spec.qkv_bias ? load_biases(loader, qkv_parts(layer, spec, share)) : Tensor();
 }
 
 Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
@@ -95,6 +122,12 @@ Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int
               .layout = WeightSlice::Layout::transposed,
               .to = tensor.view()});
   return tensor;
+}
+
+Tensor load_summand_bias(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                         int rank) {
+  return spec.has_bias(name) && rank == 0 ? load_norm(loader, name + ".bias", spec.hidden)
+                                          : Tensor();
 }
 
 }  // namespace tutti

@@ -25,6 +25,10 @@ Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t siz
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                 const RankShare& share);
 
+// [(q_heads + 2 kv_heads) * head_dim] f32: their biases, empty where there are none.
+Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share);
+
 // [2 * ffn columns, hidden]: this rank's rows of gate and up below each other.
 Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                     const RankShare& share);
@@ -32,5 +36,9 @@ Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const Decode
 // [out, rows.size()] of a row-parallel weight, stored [in, out].
 Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
                          std::int64_t out);
+
+// [size] f32: the bias of a row-parallel weight, empty where there is none and on ranks but 0.
+Tensor load_summand_bias(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                         int rank);
 
 }  // namespace tutti

@@ -10,13 +10,19 @@
 
 namespace tutti {
 
-// One tensor, or one of each layer where the names hold "{}", the layer's number.
+// What of a source's tensor is wanted, where it holds several below each other.
+enum class Part : std::uint8_t { whole, q, k, v, gate, up };
+
+// One tensor, or one of each layer where the names hold "{}", the layer's number. A bias, where the
+// spec says that there is one, has no rule of its own: it is called as the weight is, with ".bias"
+// in place of ".weight".
 struct TensorRule {
   std::string_view name;  // canonical
   std::string_view hf;
   std::string_view gguf;
   bool row_parallel = false;  // stored [in, out]
-  enum class Rotary : std::uint8_t { none, q, k } rotary = Rotary::none;
+  Part hf_part = Part::whole;
+  Part gguf_part = Part::whole;
 };
 
 struct Family {
@@ -24,6 +30,7 @@ struct Family {
   std::span<const std::string_view> hf_architectures;  // config.json: architectures[0]
   std::string_view gguf_architecture;                  // general.architecture
   std::span<const TensorRule> tensors;
+  bool gguf_interleaved = false;  // GGUF files hold the rows of q's and k's heads in rotary pairs
   // Errors: ModelFileError, naming the field that is missing or would change the arithmetic.
   DecoderSpec (*from_hf)(const nlohmann::json& config, const TensorSource& source);
   DecoderSpec (*from_gguf)(const nlohmann::json& metadata, const TensorSource& source);
@@ -34,5 +41,8 @@ std::span<const Family* const> families();
 
 // One line each in registry.cpp, one file each in models/.
 extern const Family kLlama;
+extern const Family kMistral;
+extern const Family kPhi3;
+extern const Family kQwen2;
 
 }  // namespace tutti

@@ -7,6 +7,7 @@
 #include "kernels/error.hpp"
 #include "models/config_reader.hpp"
 #include "models/family.hpp"
+#include "models/import_rules.hpp"
 #include "models/registry.hpp"
 #include "runtime/text/tokenizer.hpp"
 
@@ -19,7 +20,9 @@ std::string known_architectures() {
   std::vector<std::string> names;
   for (const Family* family : families()) {
     names.insert(names.end(), family->hf_architectures.begin(), family->hf_architectures.end());
-    names.push_back(fmt::format("{} (GGUF)", family->gguf_architecture));
+    if (!family->gguf_architecture.empty()) {
+      names.push_back(fmt::format("{} (GGUF)", family->gguf_architecture));
+    }
   }
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -53,29 +56,6 @@ const Family& family_of(const TensorSource& source) {
       fmt::format("architecture '{}' is not known; known are {}", wanted, known_architectures()));
 }
 
-// The shape that a canonical tensor has in a source (always [out, in] there).
-std::vector<std::int64_t> source_shape(std::string_view name, const DecoderSpec& spec) {
-  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
-  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
-  if (name.ends_with("norm")) {
-    return {spec.hidden};
-  }
-  if (name == "embedding" || name == "head") {
-    return {spec.vocabulary, spec.hidden};
-  }
-  if (name.ends_with(".q")) {
-    return {q_rows, spec.hidden};
-  }
-  if (name.ends_with(".k") || name.ends_with(".v")) {
-    return {kv_rows, spec.hidden};
-  }
-  if (name.ends_with(".o")) {
-    return {spec.hidden, q_rows};
-  }
-  return name.ends_with(".down") ? std::vector{spec.hidden, spec.ffn}
-                                 : std::vector{spec.ffn, spec.hidden};
-}
-
 DType stored_dtype(const SourceTensor& tensor, std::optional<DType> wanted) {
   const DType own = tensor.dtype.value_or(DType::bf16);
   if (tensor.shape.size() == 1 && own == DType::f32) {
@@ -88,7 +68,11 @@ class JobBuilder {
  public:
   JobBuilder(const TensorSource& source, const Family& family, const DecoderSpec& spec,
              std::optional<DType> dtype)
-      : source_(source), family_(family), spec_(spec), dtype_(dtype) {}
+      : source_(source),
+        family_(family),
+        spec_(spec),
+        dtype_(dtype),
+        gguf_(source.format() == "gguf") {}
 
   std::vector<ImportTensor> tensors() {
     for (const TensorRule& rule : family_.tensors) {
@@ -103,42 +87,59 @@ class JobBuilder {
 
  private:
   void add(const TensorRule& rule, std::int64_t layer) {
-    if (rule.name == "head" && spec_.tied_head) {
+    if (!has_tensor(rule, spec_)) {
       return;
     }
-    const bool gguf = source_.format() == "gguf";
     const auto named = [layer](std::string_view pattern) {
       return fmt::format(fmt::runtime(pattern), layer);
     };
     const std::string name = named(rule.name);
-    const std::string source_name = named(gguf ? rule.gguf : rule.hf);
+    const std::string source_name = named(gguf_ ? rule.gguf : rule.hf);
+    const std::vector<std::int64_t> shape = weight_shape(name, spec_);
+    add(rule, name, source_name, shape);
+    if (spec_.has_bias(name)) {
+      const std::size_t stem = source_name.rfind(".weight");
+      add(rule, name + ".bias", source_name.substr(0, stem) + ".bias", {shape[0]});
+    }
+  }
+
+  void add(const TensorRule& rule, const std::string& name, const std::string& source_name,
+           const std::vector<std::int64_t>& shape) {
     const SourceTensor* tensor = find_tensor(source_, source_name);
     if (tensor == nullptr) {
       throw ModelFileError(fmt::format("the source lacks tensor '{}' (for {})", source_name, name));
     }
-    const std::vector<std::int64_t> wanted = source_shape(name, spec_);
+    const Part part = gguf_ ? rule.gguf_part : rule.hf_part;
+    const std::vector<std::int64_t> wanted = source_shape(shape, part, spec_);
     if (tensor->shape != wanted) {
       throw ModelFileError(fmt::format("tensor '{}' is [{}], the configuration wants [{}]",
                                        source_name, fmt::join(tensor->shape, ", "),
                                        fmt::join(wanted, ", ")));
     }
-    int heads = 0;
-    if (gguf && rule.rotary != TensorRule::Rotary::none) {
-      heads =
-          static_cast<int>(rule.rotary == TensorRule::Rotary::q ? spec_.q_heads : spec_.kv_heads);
-    }
     read_.insert(source_name);
     tensors_.push_back({.name = name,
                         .source_name = source_name,
                         .dtype = stored_dtype(*tensor, dtype_),
-                        .transpose = rule.row_parallel,
-                        .interleaved_heads = heads});
+                        .transpose = rule.row_parallel && shape.size() == 2,
+                        .interleaved_heads = interleaved_heads(rule),
+                        .pick = pick_of(part, spec_)});
+  }
+
+  int interleaved_heads(const TensorRule& rule) const {
+    if (!gguf_ || !family_.gguf_interleaved) {
+      return 0;
+    }
+    const std::int64_t heads = rule.name.ends_with(".q")   ? spec_.q_heads
+                               : rule.name.ends_with(".k") ? spec_.kv_heads
+                                                           : 0;
+    return static_cast<int>(heads);
   }
 
   // A tensor that nobody reads may be a bias that would change the answers.
   void refuse_unread() const {
-    static const std::set<std::string, std::less<>> kHarmless{"rope_freqs.weight",
-                                                              "lm_head.weight"};
+    static const std::set<std::string, std::less<>> kHarmless{
+        "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight",
+        "lm_head.weight"};
     for (const SourceTensor& tensor : source_.tensors()) {
       if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) &&
           !tensor.name.ends_with("rotary_emb.inv_freq")) {
@@ -154,6 +155,7 @@ class JobBuilder {
   const Family& family_;
   const DecoderSpec& spec_;
   std::optional<DType> dtype_;
+  bool gguf_;
   std::vector<ImportTensor> tensors_;
   std::set<std::string, std::less<>> read_;
 };
