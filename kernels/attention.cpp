@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <vector>
 
 #include "kernels/attention_block.hpp"
@@ -22,8 +23,9 @@ struct WorkItem {
   std::int64_t sequence = 0;
   Range tokens;  // of the step
   HeadGroup group;
-  std::int64_t cost() const { return tokens.size() * group.heads.size() * context; }
-  std::int64_t context = 0;  // positions that the last token attends to
+  std::int64_t context = 0;   // positions up to the last token
+  std::int64_t attended = 0;  // of these, those within its window
+  std::int64_t cost() const { return tokens.size() * group.heads.size() * attended; }
 };
 
 std::int32_t at(const TensorView& view, std::int64_t i) {
@@ -55,10 +57,13 @@ std::vector<WorkItem> list_work(const AttentionArgs& args, std::int64_t most_hea
       const std::int64_t step = std::max<std::int64_t>(1, kAttentionRows / group.heads.size());
       for (std::int64_t t = all.begin; t < all.end; t += step) {
         const Range tokens = {t, std::min(t + step, all.end)};
-        items.push_back({.sequence = s,
-                         .tokens = tokens,
-                         .group = group,
-                         .context = first_position + (tokens.end - all.begin)});
+        const std::int64_t context = first_position + (tokens.end - all.begin);
+        items.push_back(
+            {.sequence = s,
+             .tokens = tokens,
+             .group = group,
+             .context = context,
+             .attended = args.window > 0 ? std::min<std::int64_t>(context, args.window) : context});
       }
     }
   }
@@ -72,11 +77,15 @@ void attend(const AttentionArgs& args, const WorkItem& work) {
   const std::int64_t head_offset = work.group.kv_head * page_size * args.head_dim;
   AttentionItem item;
   item.rows = 0;
+  item.window = args.window > 0 ? args.window : std::numeric_limits<std::int64_t>::max();
+  item.softcap = args.softcap;
+  item.sloped = args.slopes.dims != 0;
   for (std::int64_t t = work.tokens.begin; t < work.tokens.end; ++t) {
     for (std::int64_t h = work.group.heads.begin; h < work.group.heads.end; ++h) {
       item.query[item.rows] = args.q.row<float>(t) + h * args.head_dim;
       item.y[item.rows] = args.y.row<float>(t) + h * args.head_dim;
       item.limit[item.rows] = work.context - (work.tokens.end - 1 - t);
+      item.slope[item.rows] = item.sloped ? *args.slopes.row<float>(h) : 0.0f;
       ++item.rows;
     }
   }
@@ -134,7 +143,9 @@ void check_sequences(const AttentionArgs& args) {
       continue;
     }
     const std::int32_t* blocks = args.block_table.row<std::int32_t>(s);
-    for (std::int64_t b = 0; b * page_size < context; ++b) {
+    const std::int64_t first = context - tokens.size() + 1 - args.window;
+    const std::int64_t before = args.window > 0 ? std::max<std::int64_t>(first, 0) : 0;
+    for (std::int64_t b = before / page_size; b * page_size < context; ++b) {
       check_that(blocks[b] >= 0 && blocks[b] < pages, op,
                  "block {} of sequence {} is page {}, wanted one in [0, {})", b, s, blocks[b],
                  pages);
@@ -154,6 +165,11 @@ void check_attention(const Exec& exec, const AttentionArgs& args) {
   const std::int64_t sequences = args.context_length.rows();
   check_view(exec, op, "query_begin", args.query_begin, DType::i32, {sequences + 1});
   check_view(exec, op, "block_table", args.block_table, DType::i32, {sequences, kAnyExtent});
+  check_that(args.window >= 0 && args.softcap >= 0, op,
+             "window is {} and softcap {}, wanted at least 0 (0: none)", args.window, args.softcap);
+  if (args.slopes.dims != 0) {
+    check_view(exec, op, "slopes", args.slopes, DType::f32, {args.kv_of_q.rows()});
+  }
   check_pages(exec, args);
 }
 

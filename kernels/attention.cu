@@ -1,161 +1,17 @@
-// Attention on a GPU: which kernel a step goes to, and how it is laid out over blocks.
-#include <algorithm>
-#include <bit>
-#include <cmath>
-
-#include "kernels/attention.hpp"
-#include "kernels/attention_decode.cuh"
-#include "kernels/attention_plain.cuh"
-#include "kernels/attention_prefill.cuh"
+// Attention on a GPU as most layers have it; attention_extras.cu compiles the rest.
+#include "kernels/attention_launch.cuh"
 
 namespace tutti {
-namespace {
-
-template <typename T>
-PagedAttention<T> paged_attention(const AttentionArgs& args) {
-  const auto ints = [](const TensorView& view) { return static_cast<const int*>(view.data); };
-  return {.q = static_cast<const T*>(args.q.data),
-          .q_stride = args.q.row_stride,
-          .k_pages = static_cast<const T*>(args.k_pages.data),
-          .v_pages = static_cast<const T*>(args.v_pages.data),
-          .page_stride = args.k_pages.row_stride,
-          .pages = args.k_pages.shape[0],
-          .query_begin = ints(args.query_begin),
-          .context_length = ints(args.context_length),
-          .block_table = ints(args.block_table),
-          .table_stride = args.block_table.row_stride,
-          .kv_of_q = ints(args.kv_of_q),
-          .y = static_cast<T*>(args.y.data),
-          .y_stride = args.y.row_stride,
-          .tokens = static_cast<int>(args.q.rows()),
-          .sequences = static_cast<int>(args.context_length.rows()),
-          .q_heads = static_cast<int>(args.kv_of_q.rows()),
-          .head_dim = args.head_dim,
-          .page_shift = std::countr_zero(static_cast<std::uint64_t>(args.k_pages.shape[2])),
-          .scale = args.scale,
-          .scale_log2 = args.scale * 1.44269504f};
-}
-
-// Rows of 16-byte pieces, as copies into shared memory want them.
-bool in_pieces(const TensorView& view) {
-  return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.row_stride % 8 == 0;
-}
-
-bool fits_tensor_cores(const AttentionArgs& args) {
-  return args.head_dim % 8 == 0 && args.scale > 0 && args.kv_of_q.rows() <= kAttentionMaxHeads &&
-         args.context_length.rows() <= 65535 && in_pieces(args.q) && in_pieces(args.k_pages) &&
-         in_pieces(args.v_pages) && in_pieces(args.y);
-}
-
-template <typename T>
-void attend_without_tiles(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
-  const dim3 grid(static_cast<unsigned>(args.q.rows()), static_cast<unsigned>(args.kv_of_q.rows()));
-  launch(context, exec, "attention", attend_plain<T>, grid, dim3(kPlainWarps * 32), 0,
-         paged_attention<T>(args));
-}
-
-// How often contexts are split, and where the parts' sums lie in the workspace.
-DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs& args) {
-  const std::int64_t sequences = args.context_length.rows();
-  const std::int64_t units = sequences * args.k_pages.shape[1];
-  const std::int64_t rows = sequences * args.kv_of_q.rows();
-  DecodeSplits plan;
-  plan.counters = context.counters;
-  if (units > CudaContext::kCounters) {
-    return plan;
-  }
-  const auto part = static_cast<std::int64_t>(sizeof(float2)) + 4 * args.head_dim;
-  const std::int64_t room = static_cast<std::int64_t>(context.workspace_bytes) / (rows * part);
-  // One block a multiprocessor: all start at once, so that the next kernel may, too.
-  plan.splits = decode_splits(units, context.multiprocessors, args.most_context);
-  plan.splits =
-      static_cast<int>(std::clamp<std::int64_t>(plan.splits, 1, std::max<std::int64_t>(1, room)));
-  plan.weights = reinterpret_cast<float2*>(context.workspace);
-  plan.sums = reinterpret_cast<float*>(plan.weights + rows * plan.splits);
-  return plan;
-}
-
-template <typename T, int kDim, int kWarps>
-void attend_decoding_with(CudaContext& context, const Exec& exec, const AttentionArgs& args,
-                          const DecodeSplits& splits) {
-  constexpr std::size_t kBytes = DecodeLayout<T, kDim, kWarps>::kBytes;
-  allow_shared_memory(attend_decode<T, kDim, kWarps>, kBytes);
-  const dim3 grid(static_cast<unsigned>(splits.splits),
-                  static_cast<unsigned>(args.k_pages.shape[1]),
-                  static_cast<unsigned>(args.context_length.rows()));
-  launch(context, exec, "attention", attend_decode<T, kDim, kWarps>, grid, dim3(kWarps * 32),
-         kBytes, paged_attention<T>(args), splits);
-}
-
-template <typename T, int kDim>
-void attend_decoding(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
-  const DecodeSplits splits = plan_splits(context, args);
-  const std::int64_t blocks = splits.splits * args.k_pages.shape[1] * args.context_length.rows();
-  if (blocks <= context.multiprocessors) {
-    attend_decoding_with<T, kDim, kDecodeMostWarps>(context, exec, args, splits);
-  } else {
-    attend_decoding_with<T, kDim, kDecodeFewWarps>(context, exec, args, splits);
-  }
-}
-
-template <typename T, int kDim>
-void attend_prompts(CudaContext& context, const Exec& exec, const AttentionArgs& args,
-                    int least_tokens) {
-  using Layout = PrefillLayout<T, kDim>;
-  allow_shared_memory(attend_prefill<T, kDim>, Layout::kBytes);
-  const std::int64_t kv_heads = args.k_pages.shape[1];
-  const std::int64_t group = (args.kv_of_q.rows() + kv_heads - 1) / kv_heads;
-  const std::int64_t tiles = (args.most_queries * group + Layout::kRows - 1) / Layout::kRows;
-  const dim3 grid(static_cast<unsigned>(kv_heads),
-                  static_cast<unsigned>(std::min<std::int64_t>(tiles, 65535)),
-                  static_cast<unsigned>(args.context_length.rows()));
-  launch(context, exec, "attention", attend_prefill<T, kDim>, grid, dim3(Layout::kWarps * 32),
-         Layout::kBytes, paged_attention<T>(args), least_tokens);
-}
-
-// Sequences of one token, as most are where prompts are mixed with decoding, go with the kernel
-// that splits contexts.
-template <typename T, int kDim>
-void attend_in_tiles(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
-  if (PrefillLayout<T, kDim>::kBytes > context.shared_bytes ||
-      DecodeLayout<T, kDim, kDecodeMostWarps>::kBytes > context.shared_bytes) {
-    return attend_without_tiles<T>(context, exec, args);
-  }
-  const bool decoding = args.most_queries == 1 || args.context_length.rows() > 1;
-  if (args.most_queries > 1) {
-    attend_prompts<T, kDim>(context, exec, args, decoding ? 2 : 1);
-  }
-  if (decoding) {
-    attend_decoding<T, kDim>(context, exec, args);
-  }
-}
-
-template <typename T>
-void attend(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
-  if constexpr (sizeof(T) == 2) {
-    if (fits_tensor_cores(args)) {
-      if (args.head_dim <= 64) {
-        return attend_in_tiles<T, 64>(context, exec, args);
-      }
-      if (args.head_dim <= 96) {
-        return attend_in_tiles<T, 96>(context, exec, args);
-      }
-      if (args.head_dim <= 128) {
-        return attend_in_tiles<T, 128>(context, exec, args);
-      }
-      return attend_in_tiles<T, 256>(context, exec, args);
-    }
-  }
-  attend_without_tiles<T>(context, exec, args);
-}
-
-}  // namespace
 
 void attention_cuda(CudaContext& context, const Exec& exec, const AttentionArgs& args) {
   if (args.q.rows() == 0 || args.context_length.rows() == 0) {
     return;
   }
-  with_cuda_type(args.q.dtype, [&](auto type) { attend<decltype(type)>(context, exec, args); });
+  if (has_extras(args)) {
+    return attend_with_extras(context, exec, args);
+  }
+  with_cuda_type(args.q.dtype,
+                 [&](auto type) { attend<decltype(type), false>(context, exec, args); });
 }
 
 }  // namespace tutti

@@ -19,10 +19,14 @@ inline constexpr int kAttentionBlock = 64;  // positions of one round of the sof
 struct AttentionItem {
   const float* query[kAttentionRows];
   float* y[kAttentionRows];
-  std::int64_t limit[kAttentionRows];  // row r attends to positions [0, limit[r])
+  std::int64_t limit[kAttentionRows];  // row r attends to [max(0, limit[r] - window), limit[r])
+  float slope[kAttentionRows];         // ALiBi's, or 0
+  std::int64_t window;                 // the largest number where there is none
   int rows;
   int head_dim;
   float scale;
+  float softcap;  // or 0
+  bool sloped;
   const float* k_pages;  // of this KV head: page p begins at k_pages + p * page_stride
   const float* v_pages;
   std::int64_t page_stride;  // elements
@@ -38,16 +42,19 @@ struct AttendItem {
     const AttentionItem& item = *item_in;
     State state;
     std::int64_t longest = 0;
+    std::int64_t first = std::numeric_limits<std::int64_t>::max();
     for (int r = 0; r < item.rows; ++r) {
       longest = item.limit[r] > longest ? item.limit[r] : longest;
+      first = first_of(item, r) < first ? first_of(item, r) : first;
       state.largest[r] = -std::numeric_limits<float>::infinity();
       state.total[r] = 0;
       for (int d = 0; d < item.head_dim; ++d) {
         state.sum[r][d] = 0;
       }
     }
-    for (std::int64_t begin = 0; begin < longest; begin += kAttentionBlock) {
-      gather_keys<W>(item, state, begin, longest);
+    for (std::int64_t begin = first / kAttentionBlock * kAttentionBlock; begin < longest;
+         begin += kAttentionBlock) {
+      gather_keys<W>(item, state, begin, {first, longest});
       for (int r = 0; r < item.rows; r += kRowTile) {
         const int rows = item.rows - r < kRowTile ? item.rows - r : kRowTile;
         switch (rows) {
@@ -85,14 +92,26 @@ struct AttendItem {
     float total[kAttentionRows];
   };
 
-  // keys[d][j] = k[begin + j][d]. Positions past the end repeat the last one; they are masked.
+  // The first position that a row attends to.
+  static TUTTI_INLINE std::int64_t first_of(const AttentionItem& item, int row) {
+    return item.limit[row] > item.window ? item.limit[row] - item.window : 0;
+  }
+
+  // Clamped to a block that begins at `begin`.
+  static TUTTI_INLINE int within_block(std::int64_t position, std::int64_t begin) {
+    const std::int64_t left = position - begin;
+    return left < 0 ? 0 : left > kAttentionBlock ? kAttentionBlock : int(left);
+  }
+
+  // keys[d][j] = k[begin + j][d]. Positions outside `wanted` repeat its nearest; they are masked.
   template <int W>
   static TUTTI_INLINE void gather_keys(const AttentionItem& item, State& state, std::int64_t begin,
-                                       std::int64_t end) {
+                                       Range wanted) {
     const std::int64_t in_page = (std::int64_t{1} << item.page_shift) - 1;
     const float* keys[kAttentionBlock];
     for (int j = 0; j < kAttentionBlock; ++j) {
-      const std::int64_t position = begin + j < end ? begin + j : end - 1;
+      const std::int64_t after = begin + j < wanted.begin ? wanted.begin : begin + j;
+      const std::int64_t position = after < wanted.end ? after : wanted.end - 1;
       const std::int64_t offset = item.blocks[position >> item.page_shift] * item.page_stride +
                                   (position & in_page) * item.head_dim;
       keys[j] = item.k_pages + offset;
@@ -125,9 +144,12 @@ struct AttendItem {
     score<W, R>(item, state, row);
     int count = 0;  // positions of the block that some row attends to
     for (int r = 0; r < R; ++r) {
-      const std::int64_t left = item.limit[row + r] - begin;
-      const int visible = left < 0 ? 0 : left > kAttentionBlock ? kAttentionBlock : int(left);
-      count = visible > count ? visible : count;
+      const Range visible = {within_block(first_of(item, row + r), begin),
+                             within_block(item.limit[row + r], begin)};
+      count = visible.end > count ? int(visible.end) : count;
+      if (item.softcap > 0 || item.sloped) {
+        adjust<W>(item, state, row + r, r, begin);
+      }
       soften<W>(item, state, row + r, r, visible);
     }
     add_values<W, R>(item, state, row, count);
@@ -159,15 +181,43 @@ struct AttendItem {
     }
   }
 
+  // Scores are scaled here, capped, and take their distance into account.
+  template <int W>
+  static TUTTI_INLINE void adjust(const AttentionItem& item, State& state, int row, int r,
+                                  std::int64_t begin) {
+    simd::F32<W> v;
+    simd::F32<W> distance;
+    float distances[W];
+    for (int j = 0; j < kAttentionBlock; j += W) {
+      for (int lane = 0; lane < W; ++lane) {
+        distances[lane] = float(begin + j + lane - (item.limit[row] - 1));
+      }
+      simd::load(distance, distances);
+      simd::load(v, state.scores[r] + j);
+      v *= item.scale;
+      if (item.softcap > 0) {
+        v /= item.softcap;
+        simd::tanh<W>(v);
+        v *= item.softcap;
+      }
+      v += distance * item.slope[row];
+      simd::store(state.scores[r] + j, v);
+    }
+  }
+
   // scores become weights exp(scale * score - largest); what was summed before is rescaled.
   template <int W>
   static TUTTI_INLINE void soften(const AttentionItem& item, State& state, int row, int r,
-                                  int visible) {
+                                  Range visible) {
     float* scores = state.scores[r];
-    for (int j = visible; j < kAttentionBlock; ++j) {
+    const float scale = item.softcap > 0 || item.sloped ? 1.0f : item.scale;
+    for (std::int64_t j = 0; j < visible.begin; ++j) {
       scores[j] = -std::numeric_limits<float>::infinity();
     }
-    if (visible == 0) {
+    for (std::int64_t j = visible.end; j < kAttentionBlock; ++j) {
+      scores[j] = -std::numeric_limits<float>::infinity();
+    }
+    if (visible.empty()) {
       for (int j = 0; j < kAttentionBlock; ++j) {
         scores[j] = 0;
       }
@@ -177,10 +227,10 @@ struct AttendItem {
     F v;
     F top;
     simd::load(top, scores);
-    top *= item.scale;
+    top *= scale;
     for (int j = W; j < kAttentionBlock; j += W) {
       simd::load(v, scores + j);
-      v *= item.scale;
+      v *= scale;
       top = v > top ? v : top;
     }
     float largest = state.largest[row];
@@ -190,7 +240,7 @@ struct AttendItem {
     F total = {};
     for (int j = 0; j < kAttentionBlock; j += W) {
       simd::load(v, scores + j);
-      v = v * item.scale - largest;
+      v = v * scale - largest;
       simd::exp<W>(v);
       simd::store(scores + j, v);
       total += v;

@@ -40,6 +40,20 @@ __host__ __device__ inline DecodeSpan decode_span(int context, int splits, int s
   return {begin, context - begin < size ? context : begin + size, used};
 }
 
+// The same within the window of the token: a window's round begins at a multiple of a round's
+// positions, so that rounds do not cross more pages than without.
+template <bool kExtras, typename T>
+__device__ inline DecodeSpan decode_span_of(const PagedAttention<T>& p, int context, int splits,
+                                            int least) {
+  if constexpr (kExtras) {
+    const int base = p.first_of(context - 1) / kDecodeKeys * kDecodeKeys;
+    const DecodeSpan span = decode_span(context - base, splits, blockIdx.x, least);
+    return {base + span.begin, base + span.end, span.splits};
+  } else {
+    return decode_span(context, splits, blockIdx.x, least);
+  }
+}
+
 // The fewest splits that leave few multiprocessors idle in the last wave of blocks.
 inline int decode_splits(std::int64_t units, std::int64_t slots, std::int64_t most_context) {
   constexpr int kLeast = kDecodeMostWarps * kDecodeKeys;  // positions of a split
@@ -83,6 +97,7 @@ struct DecodeWork {
   DecodeSpan span;
   const std::int16_t* heads;  // of this pass
   int head_count;             // at most kDecodeRows
+  int position;               // of the token
 };
 
 // A group of copies: 16 rows of keys or values, or nothing where the warp has no `more`. Lane
@@ -156,6 +171,19 @@ __device__ inline void mask_behind(float (&scores)[2][4], int count, int lane) {
   }
 }
 
+// No score for the keys before `count`.
+__device__ inline void mask_before(float (&scores)[2][4], int count, int lane) {
+  if (count <= 0) {
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    if (i / 4 * 8 + lane % 4 * 2 + i % 2 < count) {
+      scores[i / 4][i % 4] = -INFINITY;
+    }
+  }
+}
+
 template <int kDim>
 __device__ inline void rescale(float (&sums)[kDim / 8][4], const float (&corrections)[2]) {
 #pragma unroll
@@ -182,7 +210,7 @@ __device__ inline void add_values(float (&sums)[kDim / 8][4], const std::uint32_
 
 // A warp's share of the positions: rounds of 16, those of the warps in turn. Leaves sums of
 // weighted values and the softmax of its rows.
-template <typename T, int kDim, int kWarps>
+template <typename T, int kDim, int kWarps, bool kExtras>
 __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWork& work,
                                      std::byte* shared, float (&sums)[kDim / 8][4],
                                      SoftmaxRow (&rows)[2]) {
@@ -194,9 +222,18 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
   T* const tiles = reinterpret_cast<T*>(shared) + warp * 2 * kDecodeStages * Layout::kTile;
   T* const query = reinterpret_cast<T*>(shared + Layout::kTileBytes);
   const int first = work.span.begin + warp * kDecodeKeys;
+  const int least = kExtras ? p.first_of(work.position) : 0;
   const auto offset_at = [&](int position) {
+    if (kExtras && position + lane % 16 < least) {
+      return std::int64_t{-1};
+    }
     return row_offset(p, work.sequence, work.kv_head, position + lane % 16, work.span.end);
   };
+  float slopes[2] = {};
+  if constexpr (kExtras) {
+    slopes[0] = lane / 4 < work.head_count ? p.slope(work.heads[lane / 4]) : 0.0f;
+    slopes[1] = lane / 4 + 8 < work.head_count ? p.slope(work.heads[lane / 4 + 8]) : 0.0f;
+  }
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
     const int position = first + stage * kSpan;
@@ -219,6 +256,11 @@ __device__ inline void decode_rounds(const PagedAttention<T>& p, const DecodeWor
     __syncwarp();
     float scores[2][4] = {};
     decode_scores<T, kDim>(scores, query, keys, lane);
+    if constexpr (kExtras) {
+      const int distance = position - work.position;
+      adjust(p, scores, slopes, {distance, distance}, lane);
+      mask_before(scores, least - position, lane);
+    }
     mask_behind(scores, work.span.end - position, lane);
     __syncwarp();
     copy_decode_rows<T, kDim>(p, keys, p.k_pages, next < work.span.end, offset, lane);
@@ -375,7 +417,7 @@ __device__ inline void join_splits(const PagedAttention<T>& p, const DecodeWork&
 // Most keys and values were written by earlier steps, and where they lie has been known since this
 // step's upload: ask for the first rounds while the kernel before still runs. What is read here
 // may be out of date; it decides about nothing but hints.
-template <typename T, int kWarps>
+template <typename T, int kWarps, bool kExtras>
 __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int splits) {
 #if __CUDA_ARCH__ >= 900
   const int lane = threadIdx.x % 32;
@@ -386,7 +428,7 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
   if (lane > 1 || !one_page || context <= 0 || context > known) {
     return;
   }
-  const DecodeSpan span = decode_span(context, splits, blockIdx.x, kWarps * kDecodeKeys);
+  const DecodeSpan span = decode_span_of<kExtras>(p, context, splits, kWarps * kDecodeKeys);
 #pragma unroll
   for (int stage = 0; stage < kDecodeStages; ++stage) {
     const int position = span.begin + (stage * kWarps + threadIdx.x / 32) * kDecodeKeys;
@@ -404,13 +446,14 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
 #endif
 }
 
-// Block (split, KV head, sequence). Sequences with other than one token are passed over.
-template <typename T, int kDim, int kWarps>
+// Block (split, KV head, sequence); kExtras: with a window, soft cap or slopes. Sequences with
+// other than one token are passed over.
+template <typename T, int kDim, int kWarps, bool kExtras>
 __global__ void __launch_bounds__(kWarps * 32, kDim <= 128 ? 3 : 1)
     attend_decode(PagedAttention<T> p, DecodeSplits splits) {
   __shared__ std::int16_t heads[kAttentionMaxHeads];
   release_dependents();
-  prefetch_first_rounds<T, kWarps>(p, splits.splits);
+  prefetch_first_rounds<T, kWarps, kExtras>(p, splits.splits);
   const int head_count = list_heads(p, blockIdx.y, heads);
   wait_for_predecessor();
   const SequenceTokens tokens = tokens_of(p, blockIdx.z);
@@ -426,12 +469,14 @@ __global__ void __launch_bounds__(kWarps * 32, kDim <= 128 ? 3 : 1)
     }
     return;
   }
-  DecodeWork work = {static_cast<int>(blockIdx.z),
-                     static_cast<int>(blockIdx.y),
-                     tokens.first,
-                     decode_span(tokens.context, splits.splits, blockIdx.x, kWarps * kDecodeKeys),
-                     heads,
-                     0};
+  DecodeWork work = {
+      static_cast<int>(blockIdx.z),
+      static_cast<int>(blockIdx.y),
+      tokens.first,
+      decode_span_of<kExtras>(p, tokens.context, splits.splits, kWarps * kDecodeKeys),
+      heads,
+      0,
+      tokens.context - 1};
   if (work.span.begin >= work.span.end) {
     return;
   }
@@ -441,7 +486,7 @@ __global__ void __launch_bounds__(kWarps * 32, kDim <= 128 ? 3 : 1)
     work.head_count = min(kDecodeRows, head_count - first);
     float sums[kDim / 8][4] = {};
     SoftmaxRow rows[2];
-    decode_rounds<T, kDim, kWarps>(p, work, shared, sums, rows);
+    decode_rounds<T, kDim, kWarps, kExtras>(p, work, shared, sums, rows);
     join_warps<T, kDim, kWarps>(p, work, splits, shared, sums, rows);
     __syncthreads();
   }

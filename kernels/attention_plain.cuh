@@ -33,16 +33,17 @@ __device__ inline float sum_of_warp(float x) {
   return x;
 }
 
-// A warp's share of positions [0, limit): every eighth run of 32, a lane a key.
-template <typename T>
+// A warp's share of positions [first, limit): every eighth run of 32, a lane a key.
+template <typename T, bool kExtras>
 __device__ inline void plain_rounds(const PagedAttention<T>& p, int sequence, int kv_head,
-                                    int limit, PlainShared& shared) {
+                                    float slope, int limit, PlainShared& shared) {
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   float sums[kPlainMaxDim / 32] = {};
   float largest = -INFINITY;
   float total = 0;
-  for (int begin = warp * 32; begin < limit; begin += kPlainWarps * 32) {
+  const int first = kExtras ? p.first_of(limit - 1) : 0;
+  for (int begin = first + warp * 32; begin < limit; begin += kPlainWarps * 32) {
     const std::int64_t offset = row_offset(p, sequence, kv_head, begin + lane, limit);
     float score = -INFINITY;
     if (offset >= 0) {
@@ -51,6 +52,10 @@ __device__ inline void plain_rounds(const PagedAttention<T>& p, int sequence, in
         sum = fmaf(shared.query[i], widen(p.k_pages[offset + i]), sum);
       }
       score = sum * p.scale;
+      if constexpr (kExtras) {
+        score = p.softcap > 0 ? p.softcap * tanhf(score / p.softcap) : score;
+        score = fmaf(slope, static_cast<float>(begin + lane - (limit - 1)), score);
+      }
     }
     const float top = fmaxf(largest, largest_of_warp(score));
     const float weight = expf(score - top);
@@ -84,8 +89,8 @@ __device__ inline void plain_rounds(const PagedAttention<T>& p, int sequence, in
   }
 }
 
-// Block (token, query head).
-template <typename T>
+// Block (token, query head); kExtras: with a window, soft cap or slopes.
+template <typename T, bool kExtras>
 __global__ void __launch_bounds__(kPlainWarps * 32) attend_plain(PagedAttention<T> p) {
   __shared__ PlainShared shared;
   release_dependents();
@@ -112,7 +117,8 @@ __global__ void __launch_bounds__(kPlainWarps * 32) attend_plain(PagedAttention<
     limit = tokens.context - tokens.count + (token - tokens.first) + 1;
   }
   if (limit > 0) {
-    plain_rounds(p, shared.sequence, kv_head, limit, shared);
+    const float slope = kExtras ? p.slope(head) : 0.0f;
+    plain_rounds<T, kExtras>(p, shared.sequence, kv_head, slope, limit, shared);
   }
   __syncthreads();
   for (int i = threadIdx.x; i < p.head_dim; i += blockDim.x) {

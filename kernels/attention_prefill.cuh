@@ -154,7 +154,7 @@ __device__ inline void prefill_add_values(float (&sums)[kRowTiles][kDim / 8][4],
 }
 
 // A warp's rows while the block walks over the keys.
-template <typename T, int kDim>
+template <typename T, int kDim, bool kExtras>
 struct PrefillWarp {
   using Layout = PrefillLayout<T, kDim>;
   static constexpr int kRowTiles = Layout::kRowTiles;
@@ -182,7 +182,9 @@ struct PrefillWarp {
     }
     float scores[kRowTiles][kColumns][4] = {};
     prefill_scores<T, kDim>(scores, tiles.query + row * Layout::kStride, tiles.keys(round), lane);
-    if (begin + Layout::kKeys > shortest) {
+    if constexpr (kExtras) {
+      adjust_and_mask(p, scores, work, begin, lane);
+    } else if (begin + Layout::kKeys > shortest) {
       mask(scores, work, begin, lane);
     }
 #pragma unroll
@@ -222,6 +224,33 @@ struct PrefillWarp {
     }
   }
 
+  __device__ void adjust_and_mask(const PagedAttention<T>& p,
+                                  float (&scores)[kRowTiles][kColumns][4], const PrefillWork& work,
+                                  int begin, int lane) const {
+#pragma unroll
+    for (int m = 0; m < kRowTiles; ++m) {
+      const int first = min(work.first + row + 16 * m + lane / 4, work.last());
+      const int second = min(work.first + row + 16 * m + lane / 4 + 8, work.last());
+      const int limits[2] = {work.limit(first), work.limit(second)};
+      const float slopes[2] = {p.slope(work.heads[first % work.head_count]),
+                               p.slope(work.heads[second % work.head_count])};
+      adjust(p, scores[m], slopes, {begin + 1 - limits[0], begin + 1 - limits[1]}, lane);
+      const int firsts[2] = {p.first_of(limits[0] - 1), p.first_of(limits[1] - 1)};
+      if (begin + Layout::kKeys > shortest || begin < firsts[0] || begin < firsts[1]) {
+#pragma unroll
+        for (int n = 0; n < kColumns; ++n) {
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            const int position = begin + 8 * n + lane % 4 * 2 + i % 2;
+            if (position >= limits[i / 2] || position < firsts[i / 2]) {
+              scores[m][n][i] = -INFINITY;
+            }
+          }
+        }
+      }
+    }
+  }
+
   __device__ void store(const PagedAttention<T>& p, const PrefillWork& work) const {
     const int lane = threadIdx.x % 32;
 #pragma unroll
@@ -245,28 +274,33 @@ struct PrefillWarp {
   }
 };
 
-template <typename T, int kDim>
+template <typename T, int kDim, bool kExtras>
 __device__ inline void prefill_block(const PagedAttention<T>& p, const PrefillWork& work) {
   using Layout = PrefillLayout<T, kDim>;
   const PrefillTiles<T, kDim> tiles(shared_memory());
   const int longest = work.limit(min(work.first + Layout::kRows - 1, work.last()));
   const int rounds = (max(longest, 0) + Layout::kKeys - 1) / Layout::kKeys;
+  const int least = kExtras ? p.first_of(work.limit(work.first) - 1) : 0;  // of all rows
+  const int start = least / Layout::kKeys;
   const int thread = threadIdx.x;
   const auto offset_at = [&](int round) {
+    if (kExtras && round * Layout::kKeys + thread < least) {
+      return std::int64_t{-1};
+    }
     return row_offset(p, work.sequence, work.kv_head, round * Layout::kKeys + thread,
                       work.tokens.context);
   };
   if (thread < Layout::kKeys) {
-    tiles.offsets_of(0)[thread] = offset_at(0);
-    tiles.offsets_of(1)[thread] = offset_at(1);
+    tiles.offsets_of(start)[thread] = offset_at(start);
+    tiles.offsets_of(start + 1)[thread] = offset_at(start + 1);
   }
   copy_queries<T, kDim>(p, work, tiles.query);
   __syncthreads();
-  copy_round(p, tiles, 0);
+  copy_round(p, tiles, start);
   commit_copies();
-  PrefillWarp<T, kDim> warp(work);
+  PrefillWarp<T, kDim, kExtras> warp(work);
 #pragma unroll 1
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = start; round < rounds; ++round) {
     wait_copies<0>();
     __syncthreads();  // this round is there, and nobody works on the one before any more
     if (round + 1 < rounds) {
@@ -286,8 +320,8 @@ __device__ inline void prefill_block(const PagedAttention<T>& p, const PrefillWo
 
 // Block (KV head, tile of rows, sequence), the tiles with the longest contexts first; strides over
 // the tiles, since a KV head may serve more than its share of query heads. Sequences of fewer than
-// `least_tokens` are passed over.
-template <typename T, int kDim>
+// `least_tokens` are passed over. kExtras: with a window, soft cap or slopes.
+template <typename T, int kDim, bool kExtras>
 __global__ void __launch_bounds__(128, 2) attend_prefill(PagedAttention<T> p, int least_tokens) {
   using Layout = PrefillLayout<T, kDim>;
   __shared__ std::int16_t heads[kAttentionMaxHeads];
@@ -311,7 +345,7 @@ __global__ void __launch_bounds__(128, 2) attend_prefill(PagedAttention<T> p, in
   const int count = (work.rows + Layout::kRows - 1) / Layout::kRows;
   for (int tile = blockIdx.y; tile < count; tile += gridDim.y) {
     work.first = (count - 1 - tile) * Layout::kRows;
-    prefill_block<T, kDim>(p, work);
+    prefill_block<T, kDim, kExtras>(p, work);
   }
 }
 

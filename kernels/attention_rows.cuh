@@ -30,7 +30,17 @@ struct PagedAttention {
   int head_dim;
   int page_shift;
   float scale;
-  float scale_log2;  // scale * log2(e)
+  float scale_log2;  // of what the softmax is taken of: scale * log2(e), log2(e) with extras
+  // Looked at by kernels that are compiled with kExtras alone.
+  int window;           // 0: none
+  float softcap;        // 0: none
+  const float* slopes;  // [q_heads], or null
+
+  // The first position that a token at `position` attends to.
+  __device__ int first_of(int position) const {
+    return window > 0 ? max(position + 1 - window, 0) : 0;
+  }
+  __device__ float slope(int head) const { return slopes != nullptr ? slopes[head] : 0.0f; }
 };
 
 // The tokens of one sequence. Uploaded for each step: read after wait_for_predecessor().
@@ -121,6 +131,27 @@ __device__ inline float soften(float (&scores)[kColumns][4], int half, float sca
   row.total = fmaf(row.total, correction, total);
   row.largest = largest;
   return correction;
+}
+
+// Scores of raw products become what the softmax is taken of: scaled, capped, moved by the distance
+// times the slope. `distance`: of column 0 from the rows' own positions, for rows r and r + 8. The
+// tanh is within 2^-22, absolutely.
+template <typename T, int kColumns>
+__device__ inline void adjust(const PagedAttention<T>& p, float (&scores)[kColumns][4],
+                              const float (&slopes)[2], const int (&distance)[2], int lane) {
+#pragma unroll
+  for (int n = 0; n < kColumns; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float score = scores[n][i] * p.scale;
+      if (p.softcap > 0) {
+        const float e = exp2_fast(score * (2.88539008f / p.softcap));
+        score = p.softcap * (1.0f - __fdividef(2.0f, e + 1.0f));
+      }
+      const int column = 8 * n + lane % 4 * 2 + i % 2;
+      scores[n][i] = fmaf(slopes[i / 2], static_cast<float>(distance[i / 2] + column), score);
+    }
+  }
 }
 
 // Weights of 16 positions as the left operand of a product.

@@ -41,6 +41,7 @@ void embedding_cuda(CudaContext& context, const Exec& exec, const EmbeddingArgs&
 void rmsnorm_cuda(CudaContext& context, const Exec& exec, const RmsnormArgs& args);
 void add_rmsnorm_cuda(CudaContext& context, const Exec& exec, const AddRmsnormArgs& args);
 void rope_append_cuda(CudaContext& context, const Exec& exec, const RopeAppendArgs& args);
+void qk_squares_cuda(CudaContext& context, const Exec& exec, const QkSquaresArgs& args);
 void attention_cuda(CudaContext& context, const Exec& exec, const AttentionArgs& args);
 void silu_mul_cuda(CudaContext& context, const Exec& exec, const SiluMulArgs& args);
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);

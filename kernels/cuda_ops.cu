@@ -60,6 +60,9 @@ class CudaOps final : public DeviceOps {
   void rope_append(const Exec& exec, const RopeAppendArgs& args) override {
     rope_append_cuda(context_, exec, args);
   }
+  void qk_squares(const Exec& exec, const QkSquaresArgs& args) override {
+    qk_squares_cuda(context_, exec, args);
+  }
   void attention(const Exec& exec, const AttentionArgs& args) override {
     attention_cuda(context_, exec, args);
   }

@@ -11,6 +11,7 @@
 #include "kernels/gated_gemm.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemm_tuning.hpp"
+#include "kernels/qk_squares.hpp"
 #include "kernels/rmsnorm.hpp"
 #include "kernels/rope.hpp"
 #include "kernels/sample_rows.hpp"
@@ -31,6 +32,7 @@ class DeviceOps {
   virtual void rmsnorm(const Exec& exec, const RmsnormArgs& args) = 0;
   virtual void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) = 0;
   virtual void rope_append(const Exec& exec, const RopeAppendArgs& args) = 0;
+  virtual void qk_squares(const Exec& exec, const QkSquaresArgs& args) = 0;
   virtual void attention(const Exec& exec, const AttentionArgs& args) = 0;
   virtual void silu_mul(const Exec& exec, const SiluMulArgs& args) = 0;
   // The first call for a shape outside a capture tries the library's algorithms and keeps the

@@ -130,6 +130,25 @@ TUTTI_INLINE void exp(F32<W>& v) {
   v = x < -87.0f ? F{} : p;
 }
 
+// tanh within 3 ulp; +-1 where |x| is large, NaN stays NaN. Below 0.625 the minimax polynomial of
+// Cephes (Moshier), since 1 - 2 / (e^2x + 1) loses its digits there.
+template <int W>
+TUTTI_INLINE void tanh(F32<W>& v) {
+  using F = F32<W>;
+  const F x = v;
+  const F z = x * x;
+  F p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  p = p * z * x + x;
+  F e = x < 0.0f ? x * -2.0f : x * 2.0f;
+  exp<W>(e);
+  F large = 1.0f - 2.0f / (e + 1.0f);
+  large = x < 0.0f ? -large : large;
+  v = z < 0.390625f ? p : large;
+}
+
 // low = a0 b0 a1 b1 …, high = the rest: both whole registers interleaved.
 template <int W>
 TUTTI_INLINE void interleave(const F32<W>& a, const F32<W>& b, F32<W>& low, F32<W>& high) {

@@ -163,6 +163,42 @@ TEST_P(AttentionCudaTest, MixesPromptsAndDecoding) {
   }
 }
 
+// Windows, soft caps and slopes, each alone and together, for decoding, prompts and mixtures; keys
+// and values before all windows are NaN.
+TEST_P(AttentionCudaTest, TakesWindowsSoftCapsAndSlopes) {
+  const HeadMap map = head_maps()[5];
+  const std::vector<float> slopes = {0.5f, 0.125f, 0.0f, 0.03125f, 1.0f};
+  struct Extras {
+    int window;
+    float softcap;
+    std::vector<float> slopes;
+  };
+  for (const int head_dim : {64, 96, 128, 256, 20}) {
+    for (const Extras& extras : std::vector<Extras>{{1, 0, {}},
+                                                    {37, 0, {}},
+                                                    {64, 0, {}},
+                                                    {500, 0, {}},
+                                                    {0, 5, {}},
+                                                    {0, 0, slopes},
+                                                    {100, 20, slopes}}) {
+      for (const std::vector<AttentionTokens>& sequences :
+           {std::vector<AttentionTokens>{{1, 1000}, {1, 63}, {1, 0}, {1, 4097}},
+            std::vector<AttentionTokens>{{150, 1000}, {64, 64}, {1, 700}, {200, 201}}}) {
+        AttentionShape shape = shape_of(head_dim, map);
+        shape.window = extras.window;
+        shape.softcap = extras.softcap;
+        shape.slopes = extras.slopes;
+        AttentionStep step(shape, sequences);
+        for (std::size_t s = 0; s < sequences.size() && extras.window > 0; ++s) {
+          const int first = sequences[s].context - sequences[s].count + 1 - extras.window;
+          step.forget(static_cast<int>(s), first);
+        }
+        agrees(step);
+      }
+    }
+  }
+}
+
 // Equal weights: sums are exact, so that a position too many or too few cannot hide. The mean is
 // rounded by the division, by the product with 1 / total, and to the dtype.
 TEST_P(AttentionCudaTest, AveragesExactlyWhereScoresAreEqual) {

@@ -26,6 +26,9 @@ struct Case {
   int page_size;
   std::vector<Sequence> sequences;
   int threads;
+  int window = 0;
+  float softcap = 0;
+  std::vector<float> slopes = {};
 };
 
 // Buffers of one step. Keys, values and queries are functions of (sequence, position), so that the
@@ -102,26 +105,34 @@ struct Step {
             .kv_of_q = view_of(c.kv_of_q, {heads}),
             .head_dim = c.head_dim,
             .scale = 3.0f / std::sqrt(float(c.head_dim)),
+            .window = c.window,
+            .softcap = c.softcap,
+            .slopes = c.slopes.empty() ? TensorView() : view_of(c.slopes, {heads}),
             .y = view_of(y, {tokens, heads * c.head_dim})};
   }
 
   // The definition in double precision, for one token and head.
-  std::vector<double> reference(int s, int position, const float* query, int kv_head,
+  std::vector<double> reference(int s, int position, const float* query, std::size_t head,
                                 double scale) const {
+    const int kv_head = c.kv_of_q[head];
+    const int first = c.window > 0 ? std::max(position + 1 - c.window, 0) : 0;
     std::vector<double> weights;
     double largest = -1e300;
-    for (int p = 0; p <= position; ++p) {
+    for (int p = first; p <= position; ++p) {
       double dot = 0;
       for (int d = 0; d < c.head_dim; ++d) {
         dot += double{query[d]} * k[offset(s, p, kv_head) + std::size_t(d)];
       }
-      weights.push_back(dot * scale);
+      double score = dot * scale;
+      score = c.softcap > 0 ? c.softcap * std::tanh(score / c.softcap) : score;
+      score += c.slopes.empty() ? 0.0 : double{c.slopes[head]} * (p - position);
+      weights.push_back(score);
       largest = std::max(largest, weights.back());
     }
     double total = 0;
     std::vector<double> sum(std::size_t(c.head_dim), 0.0);
-    for (int p = 0; p <= position; ++p) {
-      const double weight = std::exp(weights[std::size_t(p)] - largest);
+    for (int p = first; p <= position; ++p) {
+      const double weight = std::exp(weights[std::size_t(p - first)] - largest);
       total += weight;
       for (int d = 0; d < c.head_dim; ++d) {
         sum[std::size_t(d)] += weight * v[offset(s, p, kv_head) + std::size_t(d)];
@@ -156,7 +167,7 @@ TEST_P(AttentionTest, AgreesWithTheDefinition) {
       for (std::size_t h = 0; h < step.c.kv_of_q.size(); ++h) {
         const std::size_t at = (std::size_t(t) * step.c.kv_of_q.size() + h) * d;
         const std::vector<double> wanted =
-            step.reference(int(s), position, &step.q[at], step.c.kv_of_q[h], double{args.scale});
+            step.reference(int(s), position, &step.q[at], h, double{args.scale});
         for (std::size_t i = 0; i < d; ++i) {
           ASSERT_NEAR(step.y[at + i], wanted[i], tolerance)
               << "sequence " << s << ", position " << position << ", head " << h << ", " << i;
@@ -204,6 +215,41 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{1, 0, 1}, 2, 128, 1, {{5, 60}, {1, 0}}, 1}, Case{{0}, 1, 256, 128, {{70, 10}}, 2},
         Case{{0, 0}, 1, 80, 4, {{3, 20}, {1, 7}}, 1}, Case{{0, 0}, 1, 100, 32, {{9, 60}}, 1},
         Case{std::vector<std::int32_t>(20, 0), 1, 64, 16, {{3, 70}, {1, 10}}, 2}));
+
+// Windows that begin within a block of the softmax, at its end, before the sequence, and hold one
+// position; prompts and contexts longer than them.
+INSTANTIATE_TEST_SUITE_P(
+    Extras, AttentionTest,
+    ::testing::Values(
+        Case{{0, 0, 1}, 2, 64, 16, {{150, 0}, {1, 200}, {1, 30}}, 2, 64},
+        Case{{0, 0, 1}, 2, 32, 8, {{90, 45}, {1, 131}, {1, 0}}, 2, 37},
+        Case{{0, 0}, 1, 80, 4, {{3, 20}, {1, 7}}, 1, 1}, Case{{0}, 1, 16, 16, {{9, 60}}, 1, 100},
+        Case{{0, 0, 1}, 2, 64, 16, {{70, 10}, {1, 100}}, 2, 0, 1.5f},
+        Case{{0, 1, 1}, 2, 100, 16, {{70, 10}, {1, 100}}, 1, 20, 30.0f},
+        Case{{0, 1, 1}, 2, 64, 16, {{90, 10}, {1, 100}}, 2, 0, 0, {0.5f, 0.0625f, 0.0f}},
+        Case{{0, 0, 1}, 2, 64, 16, {{40, 90}, {1, 70}}, 1, 50, 5.0f, {0.25f, 1.0f, 0.004f}}));
+
+// What lies before all windows is neither read nor looked at: its pages may be another's by now.
+TEST(AttentionWindowTest, PagesBeforeTheWindowMayBeGone) {
+  const Case c = {{0, 0}, 1, 64, 16, {{3, 100}, {1, 63}}, 1, 40};
+  Step whole(c);
+  attention(host_exec(1), whole.args());
+  Step partial(c);
+  const int firsts[2] = {100 + 1 - 40, 63 + 1 - 40};
+  for (int s = 0; s < 2; ++s) {
+    for (int position = 0; position < firsts[s]; ++position) {
+      std::fill_n(&partial.k[partial.offset(s, position, 0)], 64, std::nanf(""));
+      std::fill_n(&partial.v[partial.offset(s, position, 0)], 64, std::nanf(""));
+    }
+  }
+  for (int s = 0; s < 2; ++s) {
+    for (int block = 0; block < firsts[s] / 16; ++block) {
+      partial.table[std::size_t(s * partial.max_blocks + block)] = -1;
+    }
+  }
+  attention(host_exec(1), partial.args());
+  EXPECT_EQ(whole.y, partial.y);
+}
 
 TEST(AttentionErrorTest, NamesWhatDoesNotFit) {
   const Case c = {{0, 0}, 1, 32, 16, {{3, 20}, {1, 7}}, 1};

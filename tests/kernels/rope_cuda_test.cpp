@@ -133,5 +133,95 @@ TEST_F(RopeCudaTest, RotatesQueriesInPlaceAndAppendsToTheSlots) {
   }
 }
 
+// Parts of heads, none of them, and norms of heads or of all: as the host has it.
+TEST_F(RopeCudaTest, NormsAndRotatesPartsAsTheHost) {
+  struct Extras {
+    int rotary;
+    bool norm;
+    bool whole;
+  };
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const Case& c : {Case{9, 6, 2, 128, 16, 1}, Case{4, 3, 1, 80, 4, 1.25f},
+                          Case{3, 5, 3, 256, 8, 1}, Case{5, 2, 1, 20, 1, 1}}) {
+      for (const Extras& extras :
+           {Extras{c.head_dim, true, false}, Extras{c.head_dim, true, true},
+            Extras{c.head_dim / 4 * 2, false, false}, Extras{0, false, false},
+            Extras{c.head_dim / 4 * 2, true, false}}) {
+        Step step(c, dtype);
+        for (int t = 0; t < c.tokens; ++t) {
+          step.slots[std::size_t(t)] = t + 1;  // the host has no padding
+        }
+        step.inv_freq.resize(std::size_t(extras.rotary / 2));
+        std::vector<float> q_weight =
+            testing::random_floats((extras.whole ? c.q_heads : 1) * c.head_dim, 5);
+        std::vector<float> k_weight =
+            testing::random_floats((extras.whole ? c.kv_heads : 1) * c.head_dim, 6);
+        std::vector<float> squares(std::size_t(c.tokens) * 2, 90.0f);
+        const std::initializer_list<std::int64_t> pages = {step.pages, c.kv_heads, c.page_size,
+                                                           c.head_dim};
+        const std::size_t count =
+            std::size_t(step.pages) * std::size_t(c.kv_heads * c.page_size * c.head_dim);
+        std::vector<float> k(count), v(count), qkv = step.qkv;
+        const auto args = [&](TensorView rows, TensorView positions, TensorView slots,
+                              TensorView inv_freq, TensorView q, TensorView kw, TensorView sums,
+                              TensorView k_pages, TensorView v_pages) {
+          RopeAppendArgs a{.qkv = rows,
+                           .positions = positions,
+                           .slots = slots,
+                           .inv_freq = extras.rotary == 0 ? TensorView() : inv_freq,
+                           .magnitude = c.magnitude,
+                           .q_heads = c.q_heads,
+                           .kv_heads = c.kv_heads,
+                           .head_dim = c.head_dim,
+                           .k_pages = k_pages,
+                           .v_pages = v_pages};
+          if (extras.norm) {
+            a.norm = {.q_weight = q,
+                      .k_weight = kw,
+                      .eps = 1e-5f,
+                      .squares = extras.whole ? sums : TensorView(),
+                      .q_width = 300,
+                      .k_width = 200};
+          }
+          return a;
+        };
+        const GpuArray g_qkv = to_gpu(device(), dtype, {c.tokens, step.width}, qkv);
+        const GpuArray g_positions = to_gpu(device(), {c.tokens}, step.positions);
+        const GpuArray g_slots = to_gpu(device(), {c.tokens}, step.slots);
+        const GpuArray g_freq = to_gpu(device(), DType::f32, {extras.rotary / 2}, step.inv_freq);
+        const auto length = [](const std::vector<float>& x) { return std::int64_t(x.size()); };
+        const GpuArray g_q = to_gpu(device(), DType::f32, {length(q_weight)}, q_weight);
+        const GpuArray g_k = to_gpu(device(), DType::f32, {length(k_weight)}, k_weight);
+        const GpuArray g_squares = to_gpu(device(), DType::f32, {c.tokens, 2}, squares);
+        const GpuArray k_pages = to_gpu(device(), dtype, pages, k);
+        const GpuArray v_pages = to_gpu(device(), dtype, pages, v);
+        rope_append(exec(), args(g_qkv.view, g_positions.view, g_slots.view, g_freq.view, g_q.view,
+                                 g_k.view, g_squares.view, k_pages.view, v_pages.view));
+        rope_append(testing::host_exec(1),
+                    args(testing::view_of(qkv, {c.tokens, step.width}),
+                         testing::view_of(step.positions, {c.tokens}),
+                         testing::view_of(step.slots, {c.tokens}),
+                         testing::view_of(step.inv_freq, {extras.rotary / 2}),
+                         testing::view_of(q_weight, {length(q_weight)}),
+                         testing::view_of(k_weight, {length(k_weight)}),
+                         testing::view_of(squares, {c.tokens, 2}), testing::view_of(k, pages),
+                         testing::view_of(v, pages)));
+        // Heads of a few units: the norm's roundings, sine and cosine, a sum, the type's rounding.
+        const auto tolerance = [&](double wanted) {
+          return 100 * 0x1p-24 + std::abs(wanted) * testing::unit_roundoff(dtype);
+        };
+        const auto check = [&](const char* what, const TensorView& found,
+                               const std::vector<float>& wanted) {
+          testing::expect_near_all(what, testing::floats_of(device(), found),
+                                   {wanted.begin(), wanted.end()}, tolerance);
+        };
+        check("qkv", g_qkv.view, qkv);
+        check("k pages", k_pages.view, k);
+        check("v pages", v_pages.view, v);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tutti

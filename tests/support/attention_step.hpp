@@ -27,6 +27,9 @@ struct AttentionShape {
   std::vector<std::int32_t> kv_of_q;
   int page_size = 16;
   float scale = 0;  // 0: 3 / sqrt(head_dim), so that weights differ
+  int window = 0;
+  float softcap = 0;
+  std::vector<float> slopes = {};  // of the query heads, or empty
 
   int q_heads() const { return static_cast<int>(kv_of_q.size()); }
   int width() const { return q_heads() * head_dim; }
@@ -129,6 +132,9 @@ class AttentionStep {
     gpu_context = to_gpu(device, {count}, context);
     gpu_table = to_gpu(device, {count, max_blocks}, table);
     gpu_map = to_gpu(device, {shape.q_heads()}, shape.kv_of_q);
+    if (!shape.slopes.empty()) {
+      gpu_slopes = to_gpu(device, DType::f32, {shape.q_heads()}, shape.slopes);
+    }
     poison(device);
   }
   void poison(Device& device) {
@@ -147,6 +153,9 @@ class AttentionStep {
             .kv_of_q = gpu_map.view,
             .head_dim = shape.head_dim,
             .scale = scale(),
+            .window = shape.window,
+            .softcap = shape.softcap,
+            .slopes = gpu_slopes.view,
             .most_queries = most_queries,
             .most_context = most_context,
             .y = gpu_y.view};
@@ -179,8 +188,9 @@ class AttentionStep {
 
   // Scores are exact (ExactValues). Their multiple of log2(e) is rounded twice, and is below
   // 3 sqrt(256) 1.45 = 70: errors of 2^-17 in an exponent, 6e-6 of a weight, on both sides; an
-  // exponential adds 1e-6. Tensor cores take weights rounded to the dtype (u of each; f16 has
-  // nothing finer than 2^-25 below 2^-14), and y is rounded once.
+  // exponential adds 1e-6; a tanh of a soft cap below 30 adds 2^-22 of that, 7e-6. Tensor cores
+  // take weights rounded to the dtype (u of each; f16 has nothing finer than 2^-25 below 2^-14),
+  // and y is rounded once.
   double tolerance(std::size_t i) const {
     const double u = rounding_error(shape.dtype);
     const double fine =
@@ -224,7 +234,7 @@ class AttentionStep {
   std::int64_t most_context = 1;
   std::vector<std::int32_t> query_begin, context, table;
   std::vector<float> q, k, v, wanted, bound;
-  GpuArray gpu_q, gpu_k, gpu_v, gpu_begin, gpu_context, gpu_table, gpu_map, gpu_y;
+  GpuArray gpu_q, gpu_k, gpu_v, gpu_begin, gpu_context, gpu_table, gpu_map, gpu_slopes, gpu_y;
 
   // New keys and values for one position.
   void fill_position(int s, int position, ExactValues& values) {
@@ -233,6 +243,17 @@ class AttentionStep {
       for (std::size_t i = 0; i < static_cast<std::size_t>(shape.head_dim); ++i) {
         k[at + i] = values.next();
         v[at + i] = values.next();
+      }
+    }
+  }
+
+  // Keys and values before a position become NaN.
+  void forget(int s, int position) {
+    for (int p = 0; p < position; ++p) {
+      for (int g = 0; g < shape.kv_heads; ++g) {
+        const auto at = static_cast<std::ptrdiff_t>(offset(s, p, g));
+        std::fill_n(k.begin() + at, shape.head_dim, std::numeric_limits<float>::quiet_NaN());
+        std::fill_n(v.begin() + at, shape.head_dim, std::numeric_limits<float>::quiet_NaN());
       }
     }
   }
@@ -260,17 +281,21 @@ class AttentionStep {
                 std::vector<float>& y) {
     const auto count = static_cast<std::int64_t>(sequences.size());
     TensorView queries = view_of(q, {tokens, q_stride()});
-    attention(host_exec(4),
-              {.q = queries.column_slice({0, shape.width()}),
-               .k_pages = view_of(k, {pages, shape.kv_heads, shape.page_size, shape.head_dim}),
-               .v_pages = view_of(values, {pages, shape.kv_heads, shape.page_size, shape.head_dim}),
-               .query_begin = view_of(query_begin, {count + 1}),
-               .context_length = view_of(lengths, {count}),
-               .block_table = view_of(table, {count, max_blocks}),
-               .kv_of_q = view_of(shape.kv_of_q, {shape.q_heads()}),
-               .head_dim = shape.head_dim,
-               .scale = scale(),
-               .y = view_of(y, {tokens, shape.width()})});
+    attention(
+        host_exec(4),
+        {.q = queries.column_slice({0, shape.width()}),
+         .k_pages = view_of(k, {pages, shape.kv_heads, shape.page_size, shape.head_dim}),
+         .v_pages = view_of(values, {pages, shape.kv_heads, shape.page_size, shape.head_dim}),
+         .query_begin = view_of(query_begin, {count + 1}),
+         .context_length = view_of(lengths, {count}),
+         .block_table = view_of(table, {count, max_blocks}),
+         .kv_of_q = view_of(shape.kv_of_q, {shape.q_heads()}),
+         .head_dim = shape.head_dim,
+         .scale = scale(),
+         .window = shape.window,
+         .softcap = shape.softcap,
+         .slopes = shape.slopes.empty() ? TensorView() : view_of(shape.slopes, {shape.q_heads()}),
+         .y = view_of(y, {tokens, shape.width()})});
   }
 };
 
