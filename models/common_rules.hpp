@@ -24,6 +24,12 @@ inline constexpr TensorRule kO{.name = "layers.{}.attention.o",
                                .hf = "model.layers.{}.self_attn.o_proj.weight",
                                .gguf = "blk.{}.attn_output.weight",
                                .row_parallel = true};
+inline constexpr TensorRule kQNorm{"layers.{}.attention.q_norm",
+                                   "model.layers.{}.self_attn.q_norm.weight",
+                                   "blk.{}.attn_q_norm.weight"};
+inline constexpr TensorRule kKNorm{"layers.{}.attention.k_norm",
+                                   "model.layers.{}.self_attn.k_norm.weight",
+                                   "blk.{}.attn_k_norm.weight"};
 inline constexpr TensorRule kMlpNorm{"layers.{}.mlp_norm",
                                      "model.layers.{}.post_attention_layernorm.weight",
                                      "blk.{}.ffn_norm.weight"};
@@ -36,7 +42,7 @@ inline constexpr TensorRule kDown{.name = "layers.{}.mlp.down",
                                   .gguf = "blk.{}.ffn_down.weight",
                                   .row_parallel = true};
 
-// All of them: Llama's.
+// Llama's.
 inline constexpr std::array kLlamaTensors{
     kEmbedding, kFinalNorm, kHead, kAttentionNorm, kQ, kK, kV, kO, kMlpNorm, kGate, kUp, kDown};
 

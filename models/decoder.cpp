@@ -66,18 +66,11 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       device_(device),
       group_(group),
       share_(plan.share(group.rank())),
-      attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
-                 .kv_heads = static_cast<int>(share_.kv_heads.size()),
-                 .head_dim = static_cast<int>(spec.head_dim),
-                 .rope_magnitude = static_cast<float>(spec.rope_scaling.attention_factor)},
       workspace_(device, group, spec, share_, limits_,
                  activation_dtype(device, loader.source(), spec)),
       inputs_(device, most_extents(limits_), device.place() != Place::host),
       kv_of_q_(Tensor::of(device, share_.kv_of_q, "the map of query to KV heads")),
-      inv_freq_(Tensor::of(device,
-                           rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta,
-                                              spec.rope_scaling, limits_.max_context),
-                           "the rotary frequencies")),
+      attention_(device, spec, share_, limits_.max_context),
       embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
       head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
       final_norm_(load_norm(loader, "final_norm", spec.hidden)),
@@ -95,25 +88,28 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
 
 Decoder::Layer Decoder::load_layer(WeightLoader& loader, std::int64_t index) {
   const std::string layer = fmt::format("layers.{}.", index);
-  return {
-      .attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
-      .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_),
-                                         load_qkv_bias(loader, layer, spec_, share_)),
-                    RowParallelLinear(
-                        load_row_parallel(loader, layer + "attention.o",
-                                          spec_.q_heads * spec_.head_dim,
-                                          head_rows(share_.q_heads, spec_), spec_.hidden),
-                        load_summand_bias(loader, layer + "attention.o", spec_, group_.rank()))},
-      .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
-      .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
-              RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn, share_.ffn,
-                                                  spec_.hidden))}};
+  return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
+          .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_),
+                                             load_qkv_bias(loader, layer, spec_, share_)),
+                        RowParallelLinear(
+                            load_row_parallel(loader, layer + "attention.o",
+                                              spec_.q_heads * spec_.head_dim,
+                                              head_rows(share_.q_heads, spec_), spec_.hidden),
+                            load_summand_bias(loader, layer + "attention.o", spec_, group_.rank())),
+                        load_qk_norm(loader, layer + "attention.q_norm", spec_, spec_.q_heads,
+                                     share_.q_heads),
+                        load_qk_norm(loader, layer + "attention.k_norm", spec_, spec_.kv_heads,
+                                     share_.kv_heads)},
+          .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
+          .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
+                  RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
+                                                      share_.ffn, spec_.hidden))}};
 }
 
 KvLayout Decoder::kv_layout() const {
   return {.layers = static_cast<int>(share_.layers.size()),
-          .kv_heads = attention_.kv_heads,
-          .head_dim = attention_.head_dim,
+          .kv_heads = static_cast<int>(share_.kv_heads.size()),
+          .head_dim = static_cast<int>(spec_.head_dim),
           .dtype = workspace_.x.view().dtype};
 }
 
@@ -206,7 +202,6 @@ void Decoder::compute(const StepTensors& plan, KvCache& cache, std::int64_t want
   exec.scratch = {workspace_.scratch.data<std::byte>(), workspace_.scratch.bytes()};
   StepTensors step = plan;
   step.kv_of_q = kv_of_q_.view();
-  step.inv_freq = inv_freq_.view();
   step.last = workspace_.last_ids.view();
   run_layers(exec, step, cache);
   if (wanted == 0) {
@@ -247,9 +242,13 @@ void Decoder::run_layers(const Exec& exec, const StepTensors& step, KvCache& cac
   rmsnorm(exec, {.x = residual, .weight = layers_[0].attention_norm.view(), .eps = eps, .y = x});
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
-    layer.attention.forward_summand(exec, attention_, step, cache, static_cast<int>(i),
-                                    {.qkv = rows(workspace_.qkv), .mix = rows(workspace_.mix)}, x,
-                                    x);
+    const std::int64_t index = share_.layers.begin + static_cast<std::int64_t>(i);
+    layer.attention.forward_summand(
+        exec, attention_.of(index), step, cache, static_cast<int>(i), group_,
+        {.qkv = rows(workspace_.qkv),
+         .mix = rows(workspace_.mix),
+         .squares = spec_.qk_norm == QkNorm::projection ? rows(workspace_.squares) : TensorView()},
+        x, x);
     add_up(layer.mlp_norm);
     layer.mlp.forward_summand(
         exec, {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)}, x, x);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "models/attention_kinds.hpp"
 #include "models/decoder_spec.hpp"
 #include "models/decoder_workspace.hpp"
 #include "models/registry.hpp"
@@ -59,13 +60,12 @@ class Decoder final : public Model {
   Device& device_;
   Communicator& group_;
   RankShare share_;
-  AttentionShape attention_;
   DecoderWorkspace
       workspace_;  // first, since taking it is collective: what fails later fails alone
   StepInputs inputs_;
   std::optional<SlotInputs> slot_inputs_;  // where the model samples
   Tensor kv_of_q_;                         // [q_heads of this rank] i32
-  Tensor inv_freq_;                        // [head_dim / 2] f32
+  AttentionKinds attention_;
   Tensor embedding_table_;
   Tensor head_table_;  // empty where tied
   Tensor final_norm_;

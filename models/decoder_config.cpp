@@ -1,5 +1,9 @@
 #include "models/decoder_config.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "models/rotary_config.hpp"
 
 namespace tutti {
@@ -52,14 +56,25 @@ DecoderSpec read_hf_decoder(const ConfigReader& config, const HfDefaults& defaul
   spec.q_heads = config.integer("num_attention_heads");
   spec.kv_heads = config.integer("num_key_value_heads",
                                  defaults.kv_heads > 0 ? defaults.kv_heads : spec.q_heads);
-  spec.head_dim = config.integer("head_dim", spec.q_heads > 0 ? spec.hidden / spec.q_heads : 0);
+  const std::int64_t even = spec.q_heads > 0 ? spec.hidden / spec.q_heads : 0;
+  spec.head_dim = config.integer("head_dim", defaults.head_dim > 0 ? defaults.head_dim : even);
   spec.ffn = config.integer("intermediate_size");
   spec.vocabulary = config.integer("vocab_size");
   spec.context_length = config.integer("max_position_embeddings", defaults.context_length);
   spec.norm_eps = config.number("rms_norm_eps", defaults.norm_eps);
   spec.tied_head = config.boolean("tie_word_embeddings", defaults.tied_head);
+  read_hf_rotary_dim(config, defaults.rotary_share, spec);
   read_hf_rotary(config, defaults.rope_theta, spec);
   return spec;
+}
+
+void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec& spec) {
+  double share = config.number("partial_rotary_factor", fallback);
+  if (config.has("rope_parameters")) {
+    share = config.object("rope_parameters").number("partial_rotary_factor", share);
+  }
+  const auto rotated = static_cast<std::int64_t>(static_cast<double>(spec.head_dim) * share);
+  spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;
 }
 
 DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source) {
@@ -79,6 +94,47 @@ DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& 
   spec.tied_head = find_tensor(source, "output.weight") == nullptr;
   read_gguf_rotary(metadata, source, spec);
   return spec;
+}
+
+void set_window(DecoderSpec& spec, std::int64_t tokens) {
+  spec.window = tokens < spec.context_length ? tokens : 0;
+}
+
+void read_hf_window(const ConfigReader& config, DecoderSpec& spec) {
+  set_window(spec, config.integer("sliding_window", 0));
+}
+
+void refuse_hf_window(const ConfigReader& config) {
+  config.only("use_sliding_window", false);
+  config.ignore({"sliding_window", "max_window_layers"});
+  for (const std::string& type : config.texts("layer_types")) {
+    if (type != "full_attention") {
+      config.refuse("layer_types", "\"full_attention\" for all layers");
+    }
+  }
+}
+
+void read_hf_layer_types(const ConfigReader& config, DecoderSpec& spec) {
+  const std::vector<std::string> types = config.texts("layer_types");
+  if (types.empty()) {
+    return;
+  }
+  if (std::ssize(types) != spec.layers) {
+    config.refuse("layer_types", fmt::format("{} of them", spec.layers));
+  }
+  const auto first_full = std::find(types.begin(), types.end(), "full_attention");
+  spec.full_attention_every = first_full == types.end() ? 0 : first_full - types.begin() + 1;
+  for (std::int64_t i = 0; i < spec.layers; ++i) {
+    const bool full = spec.full_attention_every > 0 && (i + 1) % spec.full_attention_every == 0;
+    if (types[static_cast<std::size_t>(i)] != (full ? "full_attention" : "sliding_attention")) {
+      config.refuse("layer_types",
+                    "\"sliding_attention\" with \"full_attention\" at every n-th place");
+    }
+  }
+  if (spec.full_attention_every == 1) {
+    spec.window = 0;
+    spec.full_attention_every = 0;
+  }
 }
 
 }  // namespace tutti

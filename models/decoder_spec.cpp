@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/attention.hpp"
@@ -17,17 +20,55 @@ namespace {
 
 using nlohmann::json;
 
+// What an enumeration's values are called, in their order.
+constexpr std::array<const char*, 3> names_of(QkNorm) {
+  return {"none", "head", "projection"};
+}
+
+template <typename Value>
+json written(Value value) {
+  if constexpr (std::is_enum_v<Value>) {
+    return names_of(value).at(static_cast<std::size_t>(value));
+  } else {
+    return value;
+  }
+}
+
+template <typename Value>
+void read_variation(const json& config, const char* field, Value& value) {
+  if constexpr (std::is_enum_v<Value>) {
+    std::string name;
+    read_field(config, field, name);
+    const auto names = names_of(Value{});
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      throw ModelFileError(fmt::format("config: field '{}' is \"{}\", wanted one of {}", field,
+                                       name, fmt::join(names, ", ")));
+    }
+    value = static_cast<Value>(found - names.begin());
+  } else {
+    read_field(config, field, value);
+  }
+}
+
 // The fields that are written only where they differ from the default.
 template <typename Visit>
 void for_each_variation(const Visit& visit) {
   visit("qkv_bias", &DecoderSpec::qkv_bias);
   visit("o_bias", &DecoderSpec::o_bias);
+  visit("qk_norm", &DecoderSpec::qk_norm);
+  visit("rotary_dim", &DecoderSpec::rotary_dim);
+  visit("window", &DecoderSpec::window);
+  visit("full_attention_every", &DecoderSpec::full_attention_every);
+  visit("local_rope_theta", &DecoderSpec::local_rope_theta);
+  visit("attention_scale", &DecoderSpec::attention_scale);
+  visit("attention_softcap", &DecoderSpec::attention_softcap);
 }
 
 void check_rotary(const DecoderSpec& spec, std::int64_t context) {
   std::vector<float> frequencies;
   try {
-    frequencies = rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta,
+    frequencies = rotary_frequencies(static_cast<int>(spec.rotated()), spec.rope_theta,
                                      spec.rope_scaling, context);
   } catch (const ConfigError& error) {
     throw ModelFileError(fmt::format("config: field 'rope_scaling': {}", error.what()));
@@ -60,6 +101,16 @@ void validate(const DecoderSpec& spec) {
     throw ModelFileError(fmt::format("config: head_dim is {}, wanted an even one of at most {}",
                                      spec.head_dim, kAttentionMaxHeadDim));
   }
+  if (spec.rotated() % 2 != 0 || spec.rotated() > spec.head_dim || spec.rotary_dim < 0) {
+    throw ModelFileError(
+        fmt::format("config: field 'rotary_dim' is {}, wanted an even one of at most head_dim, {}",
+                    spec.rotary_dim, spec.head_dim));
+  }
+  require_not_negative("window", static_cast<double>(spec.window));
+  require_not_negative("full_attention_every", static_cast<double>(spec.full_attention_every));
+  require_not_negative("local_rope_theta", spec.local_rope_theta);
+  require_not_negative("attention_scale", spec.attention_scale);
+  require_not_negative("attention_softcap", spec.attention_softcap);
   for (const std::int64_t context : {std::int64_t{0}, spec.context_length}) {
     check_rotary(spec, context);
   }
@@ -90,7 +141,13 @@ bool DecoderSpec::has_bias(std::string_view name) const {
   return name.ends_with(".o") && o_bias;
 }
 
+bool DecoderSpec::has_window(std::int64_t layer) const {
+  return window > 0 && (full_attention_every == 0 || (layer + 1) % full_attention_every != 0);
+}
+
 ShardShape DecoderSpec::shard_shape() const {
+  const std::int64_t head_elements = (qkv_bias ? head_dim : 0);
+  const std::int64_t normed = qk_norm == QkNorm::projection ? head_dim : 0;
   return {.layers = layers,
           .hidden = hidden,
           .q_heads = q_heads,
@@ -100,8 +157,9 @@ ShardShape DecoderSpec::shard_shape() const {
           .vocabulary = vocabulary,
           .tied_head = tied_head,
           .first_rank_vectors = o_bias ? 1 : 0,
-          .q_head_elements = qkv_bias ? head_dim : 0,
-          .kv_head_elements = qkv_bias ? 2 * head_dim : 0};
+          .layer_elements = qk_norm == QkNorm::head ? 2 * head_dim : 0,
+          .q_head_elements = head_elements + normed,
+          .kv_head_elements = 2 * head_elements + normed};
 }
 
 json DecoderSpec::to_json() const {
@@ -120,7 +178,7 @@ json DecoderSpec::to_json() const {
               {"tied_head", tied_head}};
   for_each_variation([&](const char* field, auto member) {
     if (this->*member != DecoderSpec{}.*member) {
-      config[field] = this->*member;
+      config[field] = written(this->*member);
     }
   });
   return config;
@@ -145,7 +203,7 @@ DecoderSpec DecoderSpec::from_json(const json& config) {
   spec.rope_scaling = scaling_from_json(scaling);
   for_each_variation([&](const char* field, auto member) {
     if (config.contains(field)) {
-      read_field(config, field, spec.*member);
+      read_variation(config, field, spec.*member);
     }
   });
   validate(spec);

@@ -46,6 +46,17 @@ Tensor load_stacked(WeightLoader& loader, const std::vector<Part>& parts, std::i
   return tensor;
 }
 
+// [rows.size()] f32.
+Tensor load_vector(WeightLoader& loader, const std::string& name, std::int64_t size, Range rows) {
+  Tensor tensor(loader.device(), DType::f32, {rows.size()}, name);
+  loader.add({.name = name,
+              .shape = {size},
+              .rows = rows,
+              .layout = WeightSlice::Layout::vector,
+              .to = tensor.view()});
+  return tensor;
+}
+
 // The parts' biases behind each other.
 Tensor load_biases(WeightLoader& loader, const std::vector<Part>& parts) {
   std::int64_t elements = 0;
@@ -86,13 +97,7 @@ Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSp
 }
 
 Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size) {
-  Tensor tensor(loader.device(), DType::f32, {size}, name);
-  loader.add({.name = name,
-              .shape = {size},
-              .rows = {0, size},
-              .layout = WeightSlice::Layout::vector,
-              .to = tensor.view()});
-  return tensor;
+  return load_vector(loader, name, size, {0, size});
 }
 
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
@@ -103,6 +108,19 @@ Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpe
 Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                      const RankShare& share) {
   return spec.qkv_bias ? load_biases(loader, qkv_parts(layer, spec, share)) : Tensor();
+}
+
+Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                    std::int64_t heads_in_all, Range heads) {
+  switch (spec.qk_norm) {
+    case QkNorm::none:
+      return {};
+    case QkNorm::head:
+      return load_norm(loader, name, spec.head_dim);
+    case QkNorm::projection:
+      break;
+  }
+  return load_vector(loader, name, heads_in_all * spec.head_dim, head_rows(heads, spec));
 }
 
 Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,

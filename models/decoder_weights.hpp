@@ -29,6 +29,11 @@ Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpe
 Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                      const RankShare& share);
 
+// [head_dim] or, of all heads together, [heads.size() * head_dim] f32: the norm of q or k; `name`
+// is "layers.N.attention.q_norm" and `heads_in_all` counts q's or k's heads.
+Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                    std::int64_t heads_in_all, Range heads);
+
 // [2 * ffn columns, hidden]: this rank's rows of gate and up below each other.
 Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                     const RankShare& share);

@@ -44,5 +44,6 @@ extern const Family kLlama;
 extern const Family kMistral;
 extern const Family kPhi3;
 extern const Family kQwen2;
+extern const Family kQwen3;
 
 }  // namespace tutti

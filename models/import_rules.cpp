@@ -9,6 +9,13 @@ bool has_tensor(const TensorRule& rule, const DecoderSpec& spec) {
 std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec& spec) {
   const std::int64_t q_rows = spec.q_heads * spec.head_dim;
   const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
+  const bool whole = spec.qk_norm == QkNorm::projection;
+  if (name.ends_with("q_norm")) {
+    return {whole ? q_rows : spec.head_dim};
+  }
+  if (name.ends_with("k_norm")) {
+    return {whole ? kv_rows : spec.head_dim};
+  }
   if (name.ends_with("norm")) {
     return {spec.hidden};
   }

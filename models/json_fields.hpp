@@ -45,4 +45,10 @@ inline void require_positive(const char* field, double value) {
   }
 }
 
+inline void require_not_negative(const char* field, double value) {
+  if (value != 0) {
+    require_positive(field, value);
+  }
+}
+
 }  // namespace tutti

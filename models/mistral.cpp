@@ -13,10 +13,7 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");
   config.only("hidden_act", "silu");
   DecoderSpec spec = read_hf_decoder(config, {.kv_heads = 8, .context_length = 131072});
-  // A window at least as long as the context hides nothing.
-  if (config.integer("sliding_window", spec.context_length) < spec.context_length) {
-    config.refuse("sliding_window", "none or at least max_position_embeddings");
-  }
+  read_hf_window(config, spec);
   config.finish();
   return spec;
 }

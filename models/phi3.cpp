@@ -45,9 +45,7 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
   config.only("mlp_bias", false);
   config.only("lm_head_bias", false);
   DecoderSpec spec = read_hf_decoder(config, {.context_length = 4096, .norm_eps = 1e-5});
-  if (config.integer("sliding_window", spec.context_length) < spec.context_length) {
-    config.refuse("sliding_window", "none or at least max_position_embeddings");
-  }
+  read_hf_window(config, spec);
   config.finish();
   return spec;
 }
@@ -55,10 +53,7 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "phi3.");
   DecoderSpec spec = read_gguf_decoder(metadata, source);
-  const std::int64_t window = metadata.integer("attention.sliding_window", 0);
-  if (window > 0 && window < spec.context_length) {
-    metadata.refuse("attention.sliding_window", "none or at least context_length");
-  }
+  set_window(spec, metadata.integer("attention.sliding_window", 0));
   metadata.finish();
   return spec;
 }

@@ -12,14 +12,8 @@ constexpr std::array<std::string_view, 1> kArchitectures{"Qwen2ForCausalLM"};
 DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");
   config.only("hidden_act", "silu");
-  config.only("use_sliding_window", false);  // then the two behind it say nothing
-  config.ignore({"sliding_window", "max_window_layers"});
   DecoderSpec spec = read_hf_decoder(config, {.kv_heads = 32, .context_length = 32768});
-  for (const std::string& type : config.texts("layer_types")) {
-    if (type != "full_attention") {
-      config.refuse("layer_types", "\"full_attention\" for all layers");
-    }
-  }
+  refuse_hf_window(config);
   spec.qkv_bias = true;
   config.finish();
   return spec;

@@ -8,7 +8,7 @@
 namespace tutti {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kKnown{&kLlama, &kMistral, &kPhi3, &kQwen2};
+  static constexpr std::array kKnown{&kLlama, &kMistral, &kPhi3, &kQwen2, &kQwen3};
   return kKnown;
 }
 

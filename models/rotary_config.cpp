@@ -116,8 +116,7 @@ void read_hf_rotary_object(const ConfigReader& config, const ConfigReader& rotar
                     "dynamic, llama3, yarn, longrope",
                     field, kind));
   }
-  rotary.ignore({"rope_type", "type"});
-  rotary.only("partial_rotary_factor", 1.0);
+  rotary.ignore({"rope_type", "type", "partial_rotary_factor"});  // read_hf_rotary_dim
   rotary.finish();
 }
 
@@ -126,7 +125,6 @@ void read_hf_rotary(const ConfigReader& config, double default_theta, DecoderSpe
   const std::string field = joined ? "rope_parameters" : "rope_scaling";
   spec.rope_theta = config.number("rope_theta", default_theta);
   config.ignore({"rope_scaling", "original_max_position_embeddings"});
-  config.only("partial_rotary_factor", 1.0);
   if (config.has(field)) {
     read_hf_rotary_object(config, config.object(field), field, spec);
   }
@@ -134,7 +132,8 @@ void read_hf_rotary(const ConfigReader& config, double default_theta, DecoderSpe
 
 void read_gguf_rotary(const ConfigReader& metadata, const TensorSource& source, DecoderSpec& spec) {
   spec.rope_theta = metadata.number("rope.freq_base", 10000);
-  metadata.only("rope.dimension_count", spec.head_dim);
+  const std::int64_t rotated = metadata.integer("rope.dimension_count", spec.head_dim);
+  spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;
   metadata.ignore({"rope.scaling.original_context_length", "rope.scaling.finetuned",
                    "rope.scaling.attn_factor", "rope.scaling.factor"});
   const std::string kind = metadata.text("rope.scaling.type", "none");
@@ -154,7 +153,7 @@ void read_gguf_rotary(const ConfigReader& metadata, const TensorSource& source, 
     scaling.attention_factor =
         metadata.number("rope.scaling.attn_factor", 1) * yarn_attention_factor(scaling.factor);
   }
-  const std::int64_t frequencies = spec.head_dim / 2;
+  const std::int64_t frequencies = spec.rotated() / 2;
   if (const SourceTensor* factors = find_tensor(source, "rope_freqs.weight")) {
     if (kind != "none") {
       throw ModelFileError(

@@ -6,8 +6,8 @@
 namespace tutti {
 
 // config.json's rotary fields: `rope_parameters` (transformers 5) or `rope_theta` and
-// `rope_scaling` beside each other. Fills rope_theta and rope_scaling; wants context_length and
-// head_dim. Errors: ModelFileError.
+// `rope_scaling` beside each other. Fills rope_theta and rope_scaling; wants context_length.
+// Errors: ModelFileError.
 void read_hf_rotary(const ConfigReader& config, double default_theta, DecoderSpec& spec);
 
 // One object of rotary fields; `field` is what config.json calls it.

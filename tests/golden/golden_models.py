@@ -42,6 +42,12 @@ def _llama(**fields):
                   attention_dropout=0.0, mlp_bias=False, pretraining_tp=1, **fields)
 
 
+def _qwen3(**fields):
+    return _model("Qwen3ForCausalLM", "qwen3", hidden_act="silu", rms_norm_eps=1e-6,
+                  attention_bias=False, attention_dropout=0.0, use_sliding_window=False,
+                  sliding_window=None, max_window_layers=2, **fields)
+
+
 GOLDENS = {
     # Biases of all four products of attention: rank 0 alone adds o's.
     "llama-bias": Golden(_llama(
@@ -61,6 +67,15 @@ GOLDENS = {
         hidden_size=40, intermediate_size=43, num_attention_heads=5, num_key_value_heads=1,
         head_dim=10, vocab_size=120, rope_theta=1000000.0, tie_word_embeddings=False,
         sliding_window=None)),
+    "mistral-window": Golden(_mistral(  # shorter than the prompts, than a page and than a chunk
+        hidden_size=40, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=110, rope_theta=10000.0, tie_word_embeddings=False, sliding_window=11)),
+    "qwen3-tied": Golden(_qwen3(  # heads wider than hidden / heads
+        hidden_size=40, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=16, vocab_size=100, rope_theta=1000000.0, tie_word_embeddings=True)),
+    "qwen3-untied": Golden(_qwen3(
+        hidden_size=32, intermediate_size=41, num_attention_heads=6, num_key_value_heads=1,
+        head_dim=8, vocab_size=90, rope_theta=10000.0, tie_word_embeddings=False)),
     "qwen2-tied": Golden(_qwen2(
         hidden_size=42, intermediate_size=50, num_attention_heads=7, num_key_value_heads=1,
         vocab_size=121, rope_theta=1000000.0, tie_word_embeddings=True)),
@@ -71,6 +86,10 @@ GOLDENS = {
         hidden_size=36, intermediate_size=41, num_attention_heads=6, num_key_value_heads=3,
         vocab_size=117, rope_theta=10000.0, rope_scaling=None, tie_word_embeddings=False,
         sliding_window=262144)),
+    "phi3-partial": Golden(_phi3(  # as Phi-4-mini: three quarters of a head, tied, a window
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=100, rope_theta=10000.0, rope_scaling=None, tie_word_embeddings=True,
+        partial_rotary_factor=0.75, sliding_window=20)),
     # The longer list: every prompt is beyond the original context, as the run may be.
     "phi3-long": Golden(_phi3(
         hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=4,

@@ -161,7 +161,7 @@ TEST(ImportJob, RefusesWhatWouldChangeTheAnswers) {
       {{{"rope_scaling", {{"rope_type", "ntk"}, {"factor", 2.0}}}}, "rope type 'ntk'"},
       {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}, {"mscale", 1.0}}}}, "mscale"},
       {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}, {"slope", 1}}}}, "slope"},
-      {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor"},
+      {{{"partial_rotary_factor", 0.3}}, "rotary_dim"},
       {{{"quantization_config", {{"bits", 4}}}}, "quantization_config"},
       {{{"architectures", {"MambaForCausalLM"}}}, "known are LlamaForCausalLM"},
       {{{"hidden_size", "16"}}, "hidden_size"},
