@@ -40,10 +40,16 @@ struct CudaContext {
 void embedding_cuda(CudaContext& context, const Exec& exec, const EmbeddingArgs& args);
 void rmsnorm_cuda(CudaContext& context, const Exec& exec, const RmsnormArgs& args);
 void add_rmsnorm_cuda(CudaContext& context, const Exec& exec, const AddRmsnormArgs& args);
+void layernorm_cuda(CudaContext& context, const Exec& exec, const LayernormArgs& args);
+void add_layernorm_cuda(CudaContext& context, const Exec& exec, const AddLayernormArgs& args);
+void residual_add_cuda(CudaContext& context, const Exec& exec, const ResidualAddArgs& args);
+void add_normed_cuda(CudaContext& context, const Exec& exec, const AddNormedArgs& args);
+void soft_cap_cuda(CudaContext& context, const Exec& exec, const SoftCapArgs& args);
 void rope_append_cuda(CudaContext& context, const Exec& exec, const RopeAppendArgs& args);
 void qk_squares_cuda(CudaContext& context, const Exec& exec, const QkSquaresArgs& args);
 void attention_cuda(CudaContext& context, const Exec& exec, const AttentionArgs& args);
-void silu_mul_cuda(CudaContext& context, const Exec& exec, const SiluMulArgs& args);
+void activation_cuda(CudaContext& context, const Exec& exec, const ActivationArgs& args);
+void gated_activation_cuda(CudaContext& context, const Exec& exec, const GatedActivationArgs& args);
 void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);

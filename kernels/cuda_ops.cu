@@ -57,6 +57,21 @@ class CudaOps final : public DeviceOps {
   void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) override {
     add_rmsnorm_cuda(context_, exec, args);
   }
+  void layernorm(const Exec& exec, const LayernormArgs& args) override {
+    layernorm_cuda(context_, exec, args);
+  }
+  void add_layernorm(const Exec& exec, const AddLayernormArgs& args) override {
+    add_layernorm_cuda(context_, exec, args);
+  }
+  void residual_add(const Exec& exec, const ResidualAddArgs& args) override {
+    residual_add_cuda(context_, exec, args);
+  }
+  void add_normed(const Exec& exec, const AddNormedArgs& args) override {
+    add_normed_cuda(context_, exec, args);
+  }
+  void soft_cap(const Exec& exec, const SoftCapArgs& args) override {
+    soft_cap_cuda(context_, exec, args);
+  }
   void rope_append(const Exec& exec, const RopeAppendArgs& args) override {
     rope_append_cuda(context_, exec, args);
   }
@@ -66,8 +81,11 @@ class CudaOps final : public DeviceOps {
   void attention(const Exec& exec, const AttentionArgs& args) override {
     attention_cuda(context_, exec, args);
   }
-  void silu_mul(const Exec& exec, const SiluMulArgs& args) override {
-    silu_mul_cuda(context_, exec, args);
+  void activation(const Exec& exec, const ActivationArgs& args) override {
+    activation_cuda(context_, exec, args);
+  }
+  void gated_activation(const Exec& exec, const GatedActivationArgs& args) override {
+    gated_activation_cuda(context_, exec, args);
   }
   void gemm(const Exec& exec, const GemmArgs& args) override { gemm_cuda(context_, exec, args); }
   void gated_gemm(const Exec& exec, const GatedGemmArgs& args) override {

@@ -5,18 +5,22 @@
 
 #include <cstddef>
 
+#include "kernels/activation.hpp"
 #include "kernels/attention.hpp"
 #include "kernels/embedding.hpp"
 #include "kernels/fill_random.hpp"
+#include "kernels/gated_activation.hpp"
 #include "kernels/gated_gemm.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemm_tuning.hpp"
+#include "kernels/layernorm.hpp"
 #include "kernels/qk_squares.hpp"
+#include "kernels/residual_add.hpp"
 #include "kernels/rmsnorm.hpp"
 #include "kernels/rope.hpp"
 #include "kernels/sample_rows.hpp"
 #include "kernels/sample_slots.hpp"
-#include "kernels/silu_mul.hpp"
+#include "kernels/soft_cap.hpp"
 #include "kernels/stream_read.hpp"
 #include "kernels/transpose.hpp"
 
@@ -31,10 +35,16 @@ class DeviceOps {
   virtual void embedding(const Exec& exec, const EmbeddingArgs& args) = 0;
   virtual void rmsnorm(const Exec& exec, const RmsnormArgs& args) = 0;
   virtual void add_rmsnorm(const Exec& exec, const AddRmsnormArgs& args) = 0;
+  virtual void layernorm(const Exec& exec, const LayernormArgs& args) = 0;
+  virtual void add_layernorm(const Exec& exec, const AddLayernormArgs& args) = 0;
+  virtual void residual_add(const Exec& exec, const ResidualAddArgs& args) = 0;
+  virtual void add_normed(const Exec& exec, const AddNormedArgs& args) = 0;
+  virtual void soft_cap(const Exec& exec, const SoftCapArgs& args) = 0;
   virtual void rope_append(const Exec& exec, const RopeAppendArgs& args) = 0;
   virtual void qk_squares(const Exec& exec, const QkSquaresArgs& args) = 0;
   virtual void attention(const Exec& exec, const AttentionArgs& args) = 0;
-  virtual void silu_mul(const Exec& exec, const SiluMulArgs& args) = 0;
+  virtual void activation(const Exec& exec, const ActivationArgs& args) = 0;
+  virtual void gated_activation(const Exec& exec, const GatedActivationArgs& args) = 0;
   // The first call for a shape outside a capture tries the library's algorithms and keeps the
   // fastest; inside a capture an untried shape takes the library's own first choice.
   virtual void gemm(const Exec& exec, const GemmArgs& args) = 0;

@@ -9,6 +9,18 @@
 namespace tutti {
 namespace {
 
+// to[i] (+)= scale * from[i]
+template <typename T>
+struct WidenScaled {
+  template <int W>
+  static TUTTI_INLINE void run(const T* from, float* to, std::int64_t n, float scale, bool add) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float v = to_float(from[i]) * scale;
+      to[i] = add ? to[i] + v : v;
+    }
+  }
+};
+
 // to[i] = from[i], widened.
 template <typename T>
 struct Widen {
@@ -39,10 +51,14 @@ void embedding_host(const Exec& exec, const EmbeddingArgs& args) {
         slot < 0 ? ids[t * args.ids.row_stride] : *args.last.row<std::int32_t>(slot);
     const std::int64_t row = id - args.first_row;
     float* y = args.y.row<float>(t);
-    if (row >= 0 && row < args.table.out()) {
+    const bool owned = row >= 0 && row < args.table.out();
+    if (owned && (args.add || args.scale != 1)) {
+      multiversion<WidenScaled<T>>(static_cast<const T*>(args.table.matrix.template row<T>(row)), y,
+                                   hidden, args.scale, args.add);
+    } else if (owned) {
       multiversion<Widen<T>>(static_cast<const T*>(args.table.matrix.template row<T>(row)), y,
                              hidden);
-    } else {
+    } else if (!args.add) {
       std::memset(y, 0, static_cast<std::size_t>(hidden) * sizeof(float));
     }
   }

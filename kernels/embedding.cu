@@ -22,6 +22,8 @@ struct Lookup {
   std::int64_t first_row;
   std::int64_t table_rows;
   std::int64_t hidden;
+  float scale;  // looked at where kExtras
+  bool add;
 };
 
 // The table's row of a token, below 0 or past the end where another rank owns it.
@@ -38,7 +40,7 @@ __device__ inline std::int64_t row_of(const Lookup<T, Y>& lookup, std::int64_t t
 
 // A token and up to 2,048 of its columns a block. The table may be activations (rows that are
 // gathered), so that it is read after the wait.
-template <typename T, typename Y, bool kVectors>
+template <typename T, typename Y, bool kVectors, bool kExtras>
 __global__ void __launch_bounds__(kThreads) embedding_kernel(Lookup<T, Y> lookup) {
   release_dependents();
   wait_for_predecessor();
@@ -56,10 +58,24 @@ __global__ void __launch_bounds__(kThreads) embedding_kernel(Lookup<T, Y> lookup
     if (owned) {
       load8(from, v);
     }
+    if constexpr (kExtras) {
+      float before[kLanes] = {};
+      if (lookup.add) {
+        load8(to, before);
+      }
+#pragma unroll
+      for (int i = 0; i < kLanes; ++i) {
+        v[i] = before[i] + widen(narrow<T>(v[i] * lookup.scale));
+      }
+    }
     store8(to, v);
   } else {
     for (int i = 0; i < kLanes && column + i < lookup.hidden; ++i) {
-      to[i] = narrow<Y>(owned ? widen(from[i]) : 0.0f);
+      float v = owned ? widen(from[i]) : 0.0f;
+      if constexpr (kExtras) {
+        v = widen(narrow<T>(v * lookup.scale)) + (lookup.add ? widen(to[i]) : 0.0f);
+      }
+      to[i] = narrow<Y>(v);
     }
   }
 }
@@ -81,13 +97,19 @@ void embedding_as(CudaContext& context, const Exec& exec, const EmbeddingArgs& a
       .y_stride = args.y.row_stride,
       .first_row = args.first_row,
       .table_rows = args.table.out(),
-      .hidden = args.table.in()};
+      .hidden = args.table.in(),
+      .scale = args.scale,
+      .add = args.add};
   constexpr std::int64_t kPerBlock = std::int64_t{kThreads} * kLanes;
   const dim3 grid(static_cast<unsigned>(args.ids.rows()),
                   static_cast<unsigned>((lookup.hidden + kPerBlock - 1) / kPerBlock));
+  const bool vectors = takes_vectors({table, args.y});
+  const bool extras = args.add || args.scale != 1;
   launch(context, exec, "embedding",
-         takes_vectors({table, args.y}) ? &embedding_kernel<T, Y, true>
-                                        : &embedding_kernel<T, Y, false>,
+         extras
+             ? vectors ? &embedding_kernel<T, Y, true, true> : &embedding_kernel<T, Y, false, true>
+         : vectors ? &embedding_kernel<T, Y, true, false>
+                   : &embedding_kernel<T, Y, false, false>,
          grid, dim3(kThreads), 0, lookup);
 }
 

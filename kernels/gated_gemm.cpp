@@ -2,8 +2,8 @@
 
 #include "kernels/check.hpp"
 #include "kernels/device_ops.hpp"
+#include "kernels/gated_activation.hpp"
 #include "kernels/gemm.hpp"
-#include "kernels/silu_mul.hpp"
 
 namespace tutti {
 
@@ -16,6 +16,9 @@ void gated_gemm(const Exec& exec, const GatedGemmArgs& args) {
   const std::int64_t columns = args.weight.out() / 2;
   check_view(exec, "gated_gemm", "gate_up", args.gate_up, args.x.dtype, {tokens, 2 * columns});
   check_view(exec, "gated_gemm", "y", args.y, args.x.dtype, {tokens, columns});
+  if (args.bias.dims != 0) {
+    check_view(exec, "gated_gemm", "bias", args.bias, DType::f32, {2 * columns});
+  }
   if (args.y.empty()) {
     return;
   }
@@ -25,8 +28,8 @@ void gated_gemm(const Exec& exec, const GatedGemmArgs& args) {
                name_of(args.weight.matrix.dtype));
     return exec.ops->gated_gemm(exec, args);
   }
-  gemm(exec, {.x = args.x, .weight = args.weight, .y = args.gate_up});
-  silu_mul(exec, {.gate_up = args.gate_up, .y = args.y});
+  gemm(exec, {.x = args.x, .weight = args.weight, .bias = args.bias, .y = args.gate_up});
+  gated_activation(exec, {.gate_up = args.gate_up, .kind = args.kind, .y = args.y});
 }
 
 }  // namespace tutti

@@ -37,7 +37,7 @@ bool start_as(const CudaContext& context, const Exec& exec, const Args& args, in
 }
 
 // args but for what follows from the device; `kGated`: rows of y are columns of the gate.
-template <typename T, bool kGated>
+template <typename T, bool kGated, Activation kKind>
 bool start(const CudaContext& context, const Exec& exec, Args args) {
   const int blocks = static_cast<int>(std::min<std::int64_t>(context.multiprocessors, args.rows));
   const std::int64_t rows_of_a_block = (args.rows + blocks - 1) / blocks * (kGated ? 2 : 1);
@@ -46,18 +46,18 @@ bool start(const CudaContext& context, const Exec& exec, Args args) {
   args.prefetch = static_cast<int>(
       std::min<std::int64_t>(context.gemm_tuning.prefetch_bytes / rows_at_once / 16 * 8, 1 << 20));
   if (args.tokens <= 8) {
-    return start_as<Division<T, 2, 1, 64, 5, kGated>>(context, exec, args, blocks);
+    return start_as<Division<T, 2, 1, 64, 5, kGated, kKind>>(context, exec, args, blocks);
   }
   if (rows_of_a_block > 32) {  // more rows at once, so that x is fetched less often
-    return start_as<Division<T, 4, 2, 32, 4, kGated>>(context, exec, args, blocks);
+    return start_as<Division<T, 4, 2, 32, 4, kGated, kKind>>(context, exec, args, blocks);
   }
-  return start_as<Division<T, 2, 2, 64, 4, kGated>>(context, exec, args, blocks);
+  return start_as<Division<T, 2, 2, 64, 4, kGated, kKind>>(context, exec, args, blocks);
 }
 
-template <bool kGated>
+template <bool kGated, Activation kKind = Activation::silu>
 bool start(const CudaContext& context, const Exec& exec, DType dtype, const Args& args) {
-  return dtype == DType::bf16 ? start<__nv_bfloat16, kGated>(context, exec, args)
-                              : start<__half, kGated>(context, exec, args);
+  return dtype == DType::bf16 ? start<__nv_bfloat16, kGated, kKind>(context, exec, args)
+                              : start<__half, kGated, kKind>(context, exec, args);
 }
 
 }  // namespace tutti::skinny

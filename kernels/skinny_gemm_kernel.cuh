@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/activation.cuh"
 #include "kernels/cuda_launch.cuh"
 #include "kernels/cuda_types.cuh"
 #include "kernels/skinny_gemm_parts.cuh"
@@ -49,10 +50,11 @@ struct Args {
 // How a block divides its work: MT tiles of 16 rows and NT tiles of 8 tokens at once; stages of KS
 // elements of each row (64, or half a slice), S of them in a warp's ring. Gated: the upper half of
 // the rows at once are up rows.
-template <typename T, int MT, int NT, int KS, int S, bool kIsGated>
+template <typename T, int MT, int NT, int KS, int S, bool kIsGated, Activation kKind>
 struct Division {
   using Element = T;
   static constexpr bool kGated = kIsGated;
+  static constexpr Activation kActivation = kKind;  // of the gate
   static constexpr int kRowTiles = MT;
   static constexpr int kTokenTiles = NT;
   static constexpr int kStages = S;
@@ -309,7 +311,7 @@ __device__ inline void finish_pass(const Args& args, const Sums<C>& sums, float*
     if (row < rows) {
       float value = sum_of(token, row);
       if constexpr (C::kGated) {
-        value = value / (1.0f + expf(-value)) * sum_of(token, C::kPass + row);
+        value = activate<C::kActivation>(value) * sum_of(token, C::kPass + row);
       } else if (args.bias != nullptr) {
         value += args.bias[first + row];
       }

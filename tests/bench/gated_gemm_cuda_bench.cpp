@@ -1,5 +1,5 @@
-// The gated product on a device: one kernel where tokens are few, the vendor's library and silu_mul
-// beside it.
+// The gated product on a device: one kernel where tokens are few, the vendor's library and
+// gated_activation beside it.
 #include "kernels/device_ops.hpp"
 #include "kernels/gated_gemm.hpp"
 #include "tests/bench/device_bench.hpp"

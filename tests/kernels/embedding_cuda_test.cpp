@@ -66,6 +66,32 @@ class EmbeddingCudaTest : public testing::GpuTest {
   }
 };
 
+// A scaled row is rounded to the table's type; learned positions come on top.
+TEST_F(EmbeddingCudaTest, ScalesAndAdds) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+    for (const std::int64_t hidden : {576, 61}) {
+      const std::vector<float> table =
+          testing::rounded(dtype, testing::random_floats(kRows * hidden, 1));
+      const GpuArray rows = to_gpu(device(), dtype, {kRows, hidden}, table);
+      const GpuArray ids = to_gpu(device(), {3}, {7, 49, 0});
+      const GpuArray positions = to_gpu(device(), {3}, {0, 3, 1000});
+      const GpuArray y = testing::poisoned(device(), DType::f32, {3, hidden});
+      embedding(exec(), {.ids = ids.view, .table = {rows.view}, .scale = 24.25f, .y = y.view});
+      embedding(exec(), {.ids = positions.view, .table = {rows.view}, .add = true, .y = y.view});
+      std::vector<float> wanted;
+      for (const auto& [id, position] : {std::pair{7, 0}, {49, 3}, {0, -1}}) {
+        for (std::int64_t i = 0; i < hidden; ++i) {
+          const float scaled = 24.25f * table[static_cast<std::size_t>(id * hidden + i)];
+          const float place =
+              position < 0 ? 0.0f : table[static_cast<std::size_t>(position * hidden + i)];
+          wanted.push_back(testing::rounded(dtype, {scaled})[0] + place);
+        }
+      }
+      testing::expect_equal_all("scaled and added", testing::floats_of(device(), y.view), wanted);
+    }
+  }
+}
+
 TEST_F(EmbeddingCudaTest, CopiesOwnedRowsExactlyAndZerosOthers) {
   for (const DType table : {DType::f32, DType::f16, DType::bf16}) {
     for (const DType y : {DType::f32, table}) {

@@ -50,6 +50,29 @@ INSTANTIATE_TEST_SUITE_P(Shapes, EmbeddingTest,
                                            Case{DType::f16, 576, 200, 2},
                                            Case{DType::bf16, 1, 1, 1}, Case{DType::f16, 3, 0, 1}));
 
+// Scaled rows, and rows of a second table on top; a row of another rank adds nothing.
+TEST(EmbeddingScaleTest, ScalesAndAdds) {
+  RandomMatrix table(DType::bf16, 6, 77, 1);
+  RandomMatrix places(DType::f32, 4, 77, 2);
+  std::vector<std::int32_t> ids = {5, 0, 3};
+  std::vector<std::int32_t> positions = {0, 3, 9};
+  std::vector<float> y(3 * 77);
+  embedding(
+      host_exec(1),
+      {.ids = view_of(ids, {3}), .table = table.weight, .scale = 12.5f, .y = view_of(y, {3, 77})});
+  embedding(host_exec(1), {.ids = view_of(positions, {3}),
+                           .table = places.weight,
+                           .add = true,
+                           .y = view_of(y, {3, 77})});
+  for (int t = 0; t < 3; ++t) {
+    for (int i = 0; i < 77; ++i) {
+      const float row = table.at(ids[std::size_t(t)], i) * 12.5f;
+      const float place = t < 2 ? places.at(positions[std::size_t(t)], i) : 0.0f;
+      ASSERT_EQ(y[std::size_t(t * 77 + i)], row + place);
+    }
+  }
+}
+
 TEST(EmbeddingErrorTest, NamesShapesThatDisagree) {
   RandomMatrix table(DType::bf16, 5, 8, 1);
   std::vector<std::int32_t> ids = {1, 2};

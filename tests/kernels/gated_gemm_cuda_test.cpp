@@ -4,6 +4,7 @@
 
 #include "kernels/device_ops.hpp"
 #include "kernels/gated_gemm.hpp"
+#include "tests/kernels/activation_formula.hpp"
 #include "tests/kernels/kernel_fixture.hpp"
 #include "tests/support/gpu_compare.hpp"
 
@@ -35,14 +36,20 @@ struct Reference {  // in double precision, with what the magnitudes add up to
 
 class GatedGemmCudaTest : public GpuTest {
  protected:
-  static std::vector<float> run(const TensorView& x, const TensorView& weight) {
+  static std::vector<float> run(const TensorView& x, const TensorView& weight,
+                                const TensorView& bias = {}, Activation kind = Activation::silu) {
     const float nan = std::numeric_limits<float>::quiet_NaN();
     const auto size = std::size_t(x.rows() * weight.shape[0]);
     const GpuArray gate_up =
         to_gpu(device(), x.dtype, {x.rows(), weight.shape[0]}, std::vector<float>(size, nan));
     const GpuArray y = to_gpu(device(), x.dtype, {x.rows(), weight.shape[0] / 2},
                               std::vector<float>(size / 2, nan));
-    gated_gemm(exec(), {.x = x, .weight = {weight}, .gate_up = gate_up.view, .y = y.view});
+    gated_gemm(exec(), {.x = x,
+                        .weight = {weight},
+                        .bias = bias,
+                        .kind = kind,
+                        .gate_up = gate_up.view,
+                        .y = y.view});
     device().synchronize();
     return floats_of(device(), y.view);
   }
@@ -114,6 +121,53 @@ std::vector<Case> shapes() {
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, GatedGemmCudaShapeTest, ::testing::ValuesIn(shapes()));
+
+// Every activation, with and without biases, for one kernel and for two.
+TEST_F(GatedGemmCudaTest, TakesOtherGatesAndBiases) {
+  constexpr std::int64_t kColumns = 192;
+  constexpr std::int64_t kIn = 256;
+  for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
+    std::vector<float> w = rounded(dtype, random_floats(2 * kColumns * kIn, 1));
+    for (float& v : w) {
+      v *= 0.25f;
+    }
+    std::vector<float> bias = random_floats(2 * kColumns, 3);
+    const GpuArray weight = to_gpu(device(), dtype, {2 * kColumns, kIn}, w);
+    const GpuArray biases = to_gpu(device(), DType::f32, {2 * kColumns}, bias);
+    for (const std::int64_t tokens : token_counts({1, 9, 20})) {
+      std::vector<float> x = rounded(dtype, random_floats(tokens * kIn, 2));
+      const GpuArray rows = to_gpu(device(), dtype, {tokens, kIn}, x);
+      for (const Activation kind : testing::kActivations) {
+        for (const bool biased : {false, true}) {
+          const std::vector<float> y =
+              run(rows.view, weight.view, biased ? biases.view : TensorView(), kind);
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            const std::size_t t = i / kColumns;
+            const std::size_t c = i % kColumns;
+            double gate = biased ? double{bias[c]} : 0.0;
+            double up = biased ? double{bias[kColumns + c]} : 0.0;
+            for (std::size_t k = 0; k < kIn; ++k) {
+              gate += double{x[t * kIn + k]} * w[c * kIn + k];
+              up += double{x[t * kIn + k]} * w[(kColumns + c) * kIn + k];
+            }
+            const double wanted = testing::activated(kind, gate) * up;
+            // Sums of 256 products below 1/4 (64 in all, at most) to 48 roundings of f32; gate and
+            // up rounded to the type up to twice, slopes below 1.2, y rounded once.
+            const double u = unit_roundoff(dtype);
+            const double sum = 48 * 0x1p-24 * 64;
+            const double gate_error = sum + 2 * u * (std::abs(gate) + 1);
+            const double up_error = sum + 2 * u * (std::abs(up) + 1);
+            ASSERT_NEAR(y[i], wanted,
+                        1.2 * gate_error * (std::abs(up) + up_error) + std::abs(gate) * up_error +
+                            (u + 0x1p-18) * std::abs(wanted) + 0x1p-24)
+                << name_of(dtype) << ", " << tokens << " tokens, activation " << int(kind)
+                << ", bias " << biased << ", gate " << gate << ", up " << up;
+          }
+        }
+      }
+    }
+  }
+}
 
 // Gate 0 gives 0, a gate far below gives 0, one far above gives itself times up.
 TEST_F(GatedGemmCudaTest, LimitsOfTheGateAreExact) {

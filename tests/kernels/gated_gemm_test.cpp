@@ -5,6 +5,7 @@
 
 #include "kernels/error.hpp"
 #include "kernels/gemm.hpp"
+#include "tests/kernels/activation_formula.hpp"
 #include "tests/kernels/kernel_fixture.hpp"
 
 namespace tutti {
@@ -16,7 +17,13 @@ using testing::RandomMatrix;
 using testing::view_of;
 
 TEST(GatedGemmTest, AgreesWithTheFormula) {
-  for (const auto& [tokens, columns, in] : {std::tuple{1, 61, 96}, {3, 1, 7}, {40, 33, 64}}) {
+  for (const auto& [tokens, columns, in, kind, biased] :
+       {std::tuple{1, 61, 96, Activation::silu, false},
+        {3, 1, 7, Activation::silu, false},
+        {40, 33, 64, Activation::silu, true},
+        {40, 33, 64, Activation::gelu_tanh, false},
+        {1, 61, 96, Activation::gelu_erf, true}}) {
+    std::vector<float> bias = random_floats(2 * columns, 3);
     RandomMatrix weight(DType::bf16, 2 * columns, in, 1);
     std::vector<float> x = random_floats(tokens * in, 2);
     std::vector<float> gate_up(std::size_t(tokens * 2 * columns), -3.0f);
@@ -26,19 +33,21 @@ TEST(GatedGemmTest, AgreesWithTheFormula) {
     exec.scratch = {.data = scratch.data(), .bytes = scratch.size()};
     gated_gemm(exec, {.x = view_of(x, {tokens, in}),
                       .weight = weight.weight,
+                      .bias = biased ? view_of(bias, {2 * columns}) : TensorView(),
+                      .kind = kind,
                       .gate_up = view_of(gate_up, {tokens, 2 * columns}),
                       .y = view_of(y, {tokens, columns})});
     for (int t = 0; t < tokens; ++t) {
       for (int c = 0; c < columns; ++c) {
-        double gate = 0;
-        double up = 0;
+        double gate = biased ? bias[std::size_t(c)] : 0.0f;
+        double up = biased ? bias[std::size_t(columns + c)] : 0.0f;
         for (int i = 0; i < in; ++i) {
           gate += double{x[std::size_t(t * in + i)]} * weight.at(c, i);
           up += double{x[std::size_t(t * in + i)]} * weight.at(columns + c, i);
         }
         // Sums of at most 96 products of numbers below 1: 96 roundings of 2^-24 of at most 96 at
-        // worst, about 1e-5 of that; |silu'| < 1.1, |gate| and |up| < 30 here.
-        ASSERT_NEAR(y[std::size_t(t * columns + c)], gate / (1 + std::exp(-gate)) * up, 3e-4)
+        // worst, about 1e-5 of that; |silu'| and |gelu'| < 1.2, |gate| and |up| < 30 here.
+        ASSERT_NEAR(y[std::size_t(t * columns + c)], testing::activated(kind, gate) * up, 3e-4)
             << "token " << t << ", column " << c << " of " << columns;
       }
     }

@@ -1,10 +1,10 @@
-#include "kernels/silu_mul.hpp"
+#include "kernels/gated_activation.hpp"
 #include "tests/bench/bench_buffers.hpp"
 
 namespace tutti {
 namespace {
 
-void silu_mul_rows(benchmark::State& state) {
+void gated_activation_rows(benchmark::State& state) {
   const std::int64_t tokens = state.range(0);
   const std::int64_t columns = state.range(1);
   bench::Buffer gate_up(DType::f32, {tokens, 2 * columns});
@@ -12,11 +12,11 @@ void silu_mul_rows(benchmark::State& state) {
   Exec exec;
   exec.threads = static_cast<int>(state.range(2));
   for (auto _ : state) {
-    silu_mul(exec, {.gate_up = gate_up.view, .y = y.view});
+    gated_activation(exec, {.gate_up = gate_up.view, .y = y.view});
   }
   bench::report_bytes(state, double(tokens * columns) * 4 * 3);
 }
-BENCHMARK(silu_mul_rows)
+BENCHMARK(gated_activation_rows)
     ->ArgNames({"tokens", "columns", "threads"})
     ->ArgsProduct({{1, 8, 512}, {1536, 11008}, {1, 2}})
     ->UseRealTime();

@@ -1,4 +1,4 @@
-#include "kernels/silu_mul.hpp"
+#include "kernels/gated_activation.hpp"
 #include "tests/bench/device_main.hpp"
 
 namespace tutti {
@@ -10,8 +10,8 @@ void run(bench::DeviceBench& bench) {
       const testing::GpuArray gate_up = bench.random(DType::bf16, {tokens, 2 * columns}, 1);
       const testing::GpuArray y = bench.random(DType::bf16, {tokens, columns}, 2);
       const double us = bench.microseconds(
-          32, [&](int) { silu_mul(bench.exec(), {.gate_up = gate_up.view, .y = y.view}); });
-      bench.print_bytes(fmt::format("silu_mul bf16 [{}, {}]", tokens, columns),
+          32, [&](int) { gated_activation(bench.exec(), {.gate_up = gate_up.view, .y = y.view}); });
+      bench.print_bytes(fmt::format("gated_activation bf16 [{}, {}]", tokens, columns),
                         static_cast<double>(tokens * columns) * 6, us);
     }
   }

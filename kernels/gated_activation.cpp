@@ -1,13 +1,14 @@
-#include "kernels/silu_mul.hpp"
+#include "kernels/gated_activation.hpp"
 
+#include "kernels/activation_simd.hpp"
 #include "kernels/check.hpp"
 #include "kernels/device_ops.hpp"
-#include "kernels/simd.hpp"
 
 namespace tutti {
 namespace {
 
-struct SiluMulRow {
+template <Activation kKind>
+struct GatedRow {
   template <int W>
   static TUTTI_INLINE void run(const float* gate, const float* up, float* y, std::int64_t columns) {
     using F = simd::F32<W>;
@@ -31,29 +32,32 @@ struct SiluMulRow {
  private:
   template <int W>
   static TUTTI_INLINE simd::F32<W>& product(simd::F32<W>& g, const simd::F32<W>& u) {
-    simd::F32<W> e = -g;
-    simd::exp<W>(e);
-    g = g / (1.0f + e) * u;
+    simd::activate<W, kKind>(g);
+    g *= u;
     return g;
   }
 };
 
 }  // namespace
 
-void silu_mul(const Exec& exec, const SiluMulArgs& args) {
-  check_activation(exec, "silu_mul", "y", args.y, {kAnyExtent, kAnyExtent});
+void gated_activation(const Exec& exec, const GatedActivationArgs& args) {
+  check_activation(exec, "gated_activation", "y", args.y, {kAnyExtent, kAnyExtent});
   const std::int64_t tokens = args.y.rows();
   const std::int64_t columns = args.y.shape[1];
-  check_view(exec, "silu_mul", "gate_up", args.gate_up, args.y.dtype, {tokens, 2 * columns});
-  if (on_device(exec, "silu_mul")) {
-    return exec.ops->silu_mul(exec, args);
+  check_view(exec, "gated_activation", "gate_up", args.gate_up, args.y.dtype,
+             {tokens, 2 * columns});
+  if (on_device(exec, "gated_activation")) {
+    return exec.ops->gated_activation(exec, args);
   }
   [[maybe_unused]] const int threads = threads_for(exec, tokens * columns * 2);
+  with_activation(args.kind, [&](auto kind) {
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const float* gate = args.gate_up.row<float>(t);
-    multiversion<SiluMulRow>(gate, gate + columns, args.y.row<float>(t), columns);
-  }
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      const float* gate = args.gate_up.row<float>(t);
+      multiversion<GatedRow<decltype(kind)::value>>(gate, gate + columns, args.y.row<float>(t),
+                                                    columns);
+    }
+  });
 }
 
 }  // namespace tutti
