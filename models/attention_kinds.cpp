@@ -1,6 +1,8 @@
 #include "models/attention_kinds.hpp"
 
+#include <bit>
 #include <cmath>
+#include <vector>
 
 namespace tutti {
 namespace {
@@ -38,9 +40,33 @@ AttentionShape attention_of(const DecoderSpec& spec, const RankShare& share,
 
 Tensor frequencies(Device& device, const DecoderSpec& spec, double theta,
                    const RopeScaling& scaling, std::int64_t max_context) {
+  if (spec.positions != Positions::rotary) {
+    return {};
+  }
   return Tensor::of(
       device, rotary_frequencies(static_cast<int>(spec.rotated()), theta, scaling, max_context),
       "the rotary frequencies");
+}
+
+// ALiBi (Press, Smith & Lewis 2022): 2^(-b i / n) for head i of n, counted from 1, where n is a
+// power of two. Else of the next power: every second of its slopes, then the others.
+Tensor slopes(Device& device, const DecoderSpec& spec, const RankShare& share) {
+  if (spec.positions != Positions::alibi) {
+    return {};
+  }
+  const auto heads = static_cast<std::uint64_t>(spec.q_heads);
+  const auto power = static_cast<std::int64_t>(std::bit_ceil(heads));
+  std::vector<float> own;
+  for (std::int64_t head = share.q_heads.begin; head < share.q_heads.end; ++head) {
+    std::int64_t number = head + 1;
+    if (power != spec.q_heads) {
+      number = head < power / 2 ? 2 * head + 2 : 2 * (head - power / 2) + 1;
+    }
+    const float exponent = static_cast<float>(number) *
+                           (static_cast<float>(spec.alibi_max_bias) / static_cast<float>(power));
+    own.push_back(1.0f / std::pow(2.0f, exponent));
+  }
+  return Tensor::of(device, own, "the slopes of the heads");
 }
 
 }  // namespace
@@ -49,8 +75,11 @@ AttentionKinds::AttentionKinds(Device& device, const DecoderSpec& spec, const Ra
                                std::int64_t max_context)
     : spec_(spec),
       inv_freq_(frequencies(device, spec, spec.rope_theta, spec.rope_scaling, max_context)),
+      slopes_(slopes(device, spec, share)),
       whole_(attention_of(spec, share, inv_freq_.view())),
-      windowed_(whole_) {
+      windowed_() {
+  whole_.slopes = slopes_.view();
+  windowed_ = whole_;
   windowed_.window = static_cast<int>(spec.window);
   if (spec.local_rope_theta > 0) {
     local_inv_freq_ = frequencies(device, spec, spec.local_rope_theta, {}, max_context);

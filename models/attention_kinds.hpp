@@ -21,6 +21,7 @@ class AttentionKinds {
   DecoderSpec spec_;
   Tensor inv_freq_;        // [rotated elements / 2] f32
   Tensor local_inv_freq_;  // the same for layers with a window, where they differ
+  Tensor slopes_;          // [q_heads of this rank] f32, where positions are ALiBi's
   AttentionShape whole_;
   AttentionShape windowed_;
 };

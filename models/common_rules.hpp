@@ -33,6 +33,13 @@ inline constexpr TensorRule kKNorm{"layers.{}.attention.k_norm",
 inline constexpr TensorRule kMlpNorm{"layers.{}.mlp_norm",
                                      "model.layers.{}.post_attention_layernorm.weight",
                                      "blk.{}.ffn_norm.weight"};
+// Norms behind sublayers.
+inline constexpr TensorRule kAttentionPostNorm{"layers.{}.attention_post_norm",
+                                               "model.layers.{}.post_attention_layernorm.weight",
+                                               "blk.{}.post_attention_norm.weight"};
+inline constexpr TensorRule kMlpPostNorm{"layers.{}.mlp_post_norm",
+                                         "model.layers.{}.post_feedforward_layernorm.weight",
+                                         "blk.{}.post_ffw_norm.weight"};
 inline constexpr TensorRule kGate{"layers.{}.mlp.gate", "model.layers.{}.mlp.gate_proj.weight",
                                   "blk.{}.ffn_gate.weight"};
 inline constexpr TensorRule kUp{"layers.{}.mlp.up", "model.layers.{}.mlp.up_proj.weight",

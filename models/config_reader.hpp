@@ -36,6 +36,10 @@ class ConfigReader {
   [[noreturn]] void refuse(const std::string& field, const std::string& wanted) const;
   // These fields have no effect on what is computed.
   void ignore(std::initializer_list<const char*> fields) const;
+  // What `other`, a reader of the same fields, asked for counts as asked for here too.
+  void share(const ConfigReader& other) const {
+    asked_->insert(other.asked_->begin(), other.asked_->end());
+  }
   // Refuses the source where it has a field, of those with the prefix, that nobody asked for and
   // that is not known to be without effect.
   void finish() const;

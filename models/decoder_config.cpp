@@ -88,12 +88,44 @@ DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& 
   metadata.only("attention.value_length", spec.head_dim);
   spec.ffn = metadata.integer("feed_forward_length");
   spec.context_length = metadata.integer("context_length");
-  spec.norm_eps = metadata.number("attention.layer_norm_rms_epsilon");
+  spec.norm_eps = metadata.has("attention.layer_norm_rms_epsilon")
+                      ? metadata.number("attention.layer_norm_rms_epsilon")
+                      : metadata.number("attention.layer_norm_epsilon");
   const SourceTensor* embedding = find_tensor(source, "token_embd.weight");
   spec.vocabulary = metadata.integer("vocab_size", embedding ? embedding->rows() : 0);
   spec.tied_head = find_tensor(source, "output.weight") == nullptr;
   read_gguf_rotary(metadata, source, spec);
   return spec;
+}
+
+DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const TensorSource& source) {
+  const auto has = [&source](const char* tensor) { return find_tensor(source, tensor) != nullptr; };
+  DecoderSpec spec = read_gguf_decoder(metadata, source);
+  spec.norm = NormKind::layer;
+  spec.norm_bias = has("output_norm.bias");
+  spec.qkv_bias = has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias");
+  spec.o_bias = has("blk.0.attn_output.bias");
+  spec.mlp_bias = has("blk.0.ffn_down.bias");
+  spec.gated = false;
+  return spec;
+}
+
+Activation read_hf_activation(const ConfigReader& config, const std::string& field,
+                              const std::string& fallback) {
+  const std::string name = config.text(field, fallback);
+  if (name == "silu") {
+    return Activation::silu;
+  }
+  if (name == "gelu") {
+    return Activation::gelu_erf;
+  }
+  if (name == "gelu_new" || name == "gelu_fast" || name == "gelu_pytorch_tanh") {
+    return Activation::gelu_tanh;
+  }
+  if (name != "relu") {
+    config.refuse(field, "silu, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh or relu");
+  }
+  return Activation::relu;
 }
 
 void set_window(DecoderSpec& spec, std::int64_t tokens) {

@@ -23,6 +23,14 @@ DecoderSpec read_hf_decoder(const ConfigReader& config, const HfDefaults& defaul
 // The same of a GGUF file; the vocabulary is that of token_embd.weight and the head is tied where
 // there is no output.weight.
 DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source);
+// The same of a family with LayerNorms: norm, its bias, and biases of all products where there are
+// such tensors.
+DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const TensorSource& source);
+
+// Of config.json. Errors: ModelFileError for another activation than silu, gelu, gelu_new,
+// gelu_fast, gelu_pytorch_tanh and relu.
+Activation read_hf_activation(const ConfigReader& config, const std::string& field,
+                              const std::string& fallback);
 
 // rotary_dim from "partial_rotary_factor", of the configuration or of its rope_parameters.
 void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec& spec);

@@ -25,6 +25,19 @@ constexpr std::array<const char*, 3> names_of(QkNorm) {
   return {"none", "head", "projection"};
 }
 
+constexpr std::array<const char*, 2> names_of(NormKind) {
+  return {"rms", "layer"};
+}
+constexpr std::array<const char*, 3> names_of(NormPlace) {
+  return {"before", "around", "after"};
+}
+constexpr std::array<const char*, 4> names_of(Activation) {
+  return {"silu", "gelu_tanh", "gelu_erf", "relu"};
+}
+constexpr std::array<const char*, 3> names_of(Positions) {
+  return {"rotary", "learned", "alibi"};
+}
+
 template <typename Value>
 json written(Value value) {
   if constexpr (std::is_enum_v<Value>) {
@@ -63,6 +76,20 @@ void for_each_variation(const Visit& visit) {
   visit("local_rope_theta", &DecoderSpec::local_rope_theta);
   visit("attention_scale", &DecoderSpec::attention_scale);
   visit("attention_softcap", &DecoderSpec::attention_softcap);
+  visit("norm", &DecoderSpec::norm);
+  visit("norm_bias", &DecoderSpec::norm_bias);
+  visit("norm_place", &DecoderSpec::norm_place);
+  visit("parallel", &DecoderSpec::parallel);
+  visit("shared_norm", &DecoderSpec::shared_norm);
+  visit("activation", &DecoderSpec::activation);
+  visit("gated", &DecoderSpec::gated);
+  visit("mlp_bias", &DecoderSpec::mlp_bias);
+  visit("positions", &DecoderSpec::positions);
+  visit("alibi_max_bias", &DecoderSpec::alibi_max_bias);
+  visit("embedding_scale", &DecoderSpec::embedding_scale);
+  visit("residual_scale", &DecoderSpec::residual_scale);
+  visit("logit_scale", &DecoderSpec::logit_scale);
+  visit("logit_softcap", &DecoderSpec::logit_softcap);
 }
 
 void check_rotary(const DecoderSpec& spec, std::int64_t context) {
@@ -79,6 +106,26 @@ void check_rotary(const DecoderSpec& spec, std::int64_t context) {
           "config: field 'rope_scaling' is {}, which makes a frequency {}, wanted positive ones",
           scaling_to_json(spec.rope_scaling).dump(), frequency));
     }
+  }
+}
+
+// Combinations that no family has and the decoder does not compute.
+void check_norms(const DecoderSpec& spec) {
+  const bool post = spec.norm_place != NormPlace::before;
+  const bool layer = spec.norm == NormKind::layer;
+  const auto refuse = [](const char* what) {
+    throw ModelFileError(fmt::format("config: {}, which is not known", what));
+  };
+  if (post && (layer || spec.residual_scale != 1 || spec.parallel)) {
+    refuse(
+        "'norm_place' other than \"before\" goes with 'norm' \"layer\", 'residual_scale' or "
+        "'parallel'");
+  }
+  if (spec.norm_bias && !layer) {
+    refuse("'norm_bias' goes with 'norm' \"rms\"");
+  }
+  if (spec.shared_norm && !spec.parallel) {
+    refuse("'shared_norm' goes without 'parallel'");
   }
 }
 
@@ -111,6 +158,12 @@ void validate(const DecoderSpec& spec) {
   require_not_negative("local_rope_theta", spec.local_rope_theta);
   require_not_negative("attention_scale", spec.attention_scale);
   require_not_negative("attention_softcap", spec.attention_softcap);
+  require_not_negative("logit_softcap", spec.logit_softcap);
+  require_positive("alibi_max_bias", spec.alibi_max_bias);
+  require_positive("embedding_scale", spec.embedding_scale);
+  require_positive("residual_scale", spec.residual_scale);
+  require_positive("logit_scale", spec.logit_scale);
+  check_norms(spec);
   for (const std::int64_t context : {std::int64_t{0}, spec.context_length}) {
     check_rotary(spec, context);
   }
@@ -135,10 +188,26 @@ void refuse_unknown(const json& config) {
 }  // namespace
 
 bool DecoderSpec::has_bias(std::string_view name) const {
+  if (name.ends_with("q_norm") || name.ends_with("k_norm")) {
+    return false;
+  }
+  if (name.ends_with("norm")) {
+    return norm_bias;
+  }
+  if (name.find(".mlp.") != std::string_view::npos) {
+    return mlp_bias;
+  }
   if (name.ends_with(".q") || name.ends_with(".k") || name.ends_with(".v")) {
     return qkv_bias;
   }
   return name.ends_with(".o") && o_bias;
+}
+
+bool DecoderSpec::has_norm(std::string_view name) const {
+  if (name.ends_with("post_norm")) {
+    return norm_place != NormPlace::before;
+  }
+  return norm_place != NormPlace::after && !(shared_norm && name.ends_with("mlp_norm"));
 }
 
 bool DecoderSpec::has_window(std::int64_t layer) const {
@@ -146,7 +215,9 @@ bool DecoderSpec::has_window(std::int64_t layer) const {
 }
 
 ShardShape DecoderSpec::shard_shape() const {
-  const std::int64_t head_elements = (qkv_bias ? head_dim : 0);
+  const std::int64_t head_elements = qkv_bias ? head_dim : 0;
+  const std::int64_t norm_vectors = norm_bias ? 2 : 1;
+  const std::int64_t norms = shared_norm ? 1 : norm_place == NormPlace::around ? 4 : 2;
   const std::int64_t normed = qk_norm == QkNorm::projection ? head_dim : 0;
   return {.layers = layers,
           .hidden = hidden,
@@ -156,10 +227,15 @@ ShardShape DecoderSpec::shard_shape() const {
           .ffn = ffn,
           .vocabulary = vocabulary,
           .tied_head = tied_head,
-          .first_rank_vectors = o_bias ? 1 : 0,
+          .ffn_matrices = gated ? 3 : 2,
+          .positions = positions == Positions::learned ? context_length : 0,
+          .layer_vectors = norms * norm_vectors,
+          .last_vectors = norm_vectors,
+          .first_rank_vectors = (o_bias ? 1 : 0) + (mlp_bias ? 1 : 0),
           .layer_elements = qk_norm == QkNorm::head ? 2 * head_dim : 0,
           .q_head_elements = head_elements + normed,
-          .kv_head_elements = 2 * head_elements + normed};
+          .kv_head_elements = 2 * head_elements + normed,
+          .ffn_column_elements = mlp_bias ? (gated ? 2 : 1) : 0};
 }
 
 json DecoderSpec::to_json() const {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/activation_kind.hpp"
+#include "runtime/layers/norm.hpp"
 #include "runtime/layers/rotary.hpp"
 #include "runtime/shard/shard_plan.hpp"
 
@@ -13,6 +15,14 @@ namespace tutti {
 
 // RMSNorm of queries and keys before they are rotated: of each head, or of all heads together.
 enum class QkNorm : std::uint8_t { none, head, projection };
+
+// Norms of a sublayer: before it, before and after it (Gemma), or after it (OLMo 2). After it means
+// before its result joins the residual stream.
+enum class NormPlace : std::uint8_t { before, around, after };
+
+// How a token's position gets in: rotations of queries and keys, rows added to the embedding, or
+// biases of scores by distance.
+enum class Positions : std::uint8_t { rotary, learned, alibi };
 
 struct DecoderSpec {
   std::string architecture;  // family name: "llama"
@@ -40,11 +50,29 @@ struct DecoderSpec {
   double local_rope_theta = 0;   // of layers with a window, unscaled; 0: as the others
   double attention_scale = 0;    // of scores; 0: 1 / sqrt(head_dim)
   double attention_softcap = 0;  // bounds scores; 0: does not
+  NormKind norm = NormKind::rms;
+  bool norm_bias = false;
+  NormPlace norm_place = NormPlace::before;
+  bool parallel = false;     // both sublayers read the same residual stream
+  bool shared_norm = false;  // parallel ones through one norm, attention_norm
+  Activation activation = Activation::silu;
+  bool gated = true;
+  bool mlp_bias = false;
+  Positions positions = Positions::rotary;
+  double alibi_max_bias = 8;  // alibi: the last slope is 2^-this where heads are a power of two
+  double embedding_scale = 1;
+  double residual_scale = 1;  // of what a sublayer adds
+  double logit_scale = 1;
+  double logit_softcap = 0;  // bounds logits; 0: does not
 
   // Whether the matrix of this canonical name, or the norm, has a bias: NAME.bias.
   bool has_bias(std::string_view name) const;
+  // Whether a layer has the norm of this canonical name: "mlp_post_norm".
+  bool has_norm(std::string_view name) const;
   std::int64_t rotated() const { return rotary_dim > 0 ? rotary_dim : head_dim; }
   bool has_window(std::int64_t layer) const;
+  // Sums over the ranks that join the residual stream.
+  std::int64_t sums() const { return layers * (parallel ? 1 : 2); }
   ShardShape shard_shape() const;
   nlohmann::json to_json() const;
   // Errors: ModelFileError, naming the field and what is wrong with it, or that is not known.

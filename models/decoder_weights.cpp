@@ -85,6 +85,13 @@ std::vector<Part> qkv_parts(const std::string& layer, const DecoderSpec& spec,
           {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}};
 }
 
+std::vector<Part> mlp_parts(const std::string& layer, const DecoderSpec& spec,
+                            const RankShare& share) {
+  const Part up{layer + "mlp.up", spec.ffn, share.ffn};
+  return spec.gated ? std::vector<Part>{{layer + "mlp.gate", spec.ffn, share.ffn}, up}
+                    : std::vector<Part>{up};
+}
+
 }  // namespace
 
 Range head_rows(Range heads, const DecoderSpec& spec) {
@@ -96,8 +103,17 @@ Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSp
   return load_stacked(loader, {{name, spec.vocabulary, rows}}, spec.hidden);
 }
 
-Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size) {
-  return load_vector(loader, name, size, {0, size});
+Tensor load_positions(WeightLoader& loader, const DecoderSpec& spec, const RankShare& share) {
+  return spec.positions == Positions::learned
+             ? load_stacked(loader, {{"positions", spec.context_length, share.positions}},
+                            spec.hidden)
+             : Tensor();
+}
+
+Norm load_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec) {
+  const Range all{0, spec.hidden};
+  return {spec.norm, static_cast<float>(spec.norm_eps), load_vector(loader, name, spec.hidden, all),
+          spec.has_bias(name) ? load_vector(loader, name + ".bias", spec.hidden, all) : Tensor()};
 }
 
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
@@ -116,18 +132,21 @@ Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const Decoder
     case QkNorm::none:
       return {};
     case QkNorm::head:
-      return load_norm(loader, name, spec.head_dim);
+      return load_vector(loader, name, spec.head_dim, {0, spec.head_dim});
     case QkNorm::projection:
       break;
   }
   return load_vector(loader, name, heads_in_all * spec.head_dim, head_rows(heads, spec));
 }
 
-Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
-                    const RankShare& share) {
-  return load_stacked(
-      loader, {{layer + "mlp.gate", spec.ffn, share.ffn}, {layer + "mlp.up", spec.ffn, share.ffn}},
-      spec.hidden);
+Tensor load_mlp_in(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                   const RankShare& share) {
+  return load_stacked(loader, mlp_parts(layer, spec, share), spec.hidden);
+}
+
+Tensor load_mlp_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share) {
+  return spec.mlp_bias ? load_biases(loader, mlp_parts(layer, spec, share)) : Tensor();
 }
 
 Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
@@ -144,8 +163,9 @@ Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int
 
 Tensor load_summand_bias(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
                          int rank) {
-  return spec.has_bias(name) && rank == 0 ? load_norm(loader, name + ".bias", spec.hidden)
-                                          : Tensor();
+  return spec.has_bias(name) && rank == 0
+             ? load_vector(loader, name + ".bias", spec.hidden, {0, spec.hidden})
+             : Tensor();
 }
 
 }  // namespace tutti

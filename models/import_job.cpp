@@ -94,13 +94,26 @@ class JobBuilder {
       return fmt::format(fmt::runtime(pattern), layer);
     };
     const std::string name = named(rule.name);
-    const std::string source_name = named(gguf_ ? rule.gguf : rule.hf);
+    const std::string source_name = name_in_source(named(gguf_ ? rule.gguf : rule.hf),
+                                                   named(gguf_ ? rule.gguf_other : rule.hf_other));
     const std::vector<std::int64_t> shape = weight_shape(name, spec_);
     add(rule, name, source_name, shape);
     if (spec_.has_bias(name)) {
       const std::size_t stem = source_name.rfind(".weight");
       add(rule, name + ".bias", source_name.substr(0, stem) + ".bias", {shape[0]});
     }
+  }
+
+  // The first that the source has: the name, the same without the model's own prefix (the files
+  // of a bare model lack it), the other name; else the name.
+  std::string name_in_source(const std::string& name, const std::string& other) const {
+    const std::size_t dot = name.find('.');
+    for (const std::string& tried : {name, gguf_ ? name : name.substr(dot + 1), other}) {
+      if (find_tensor(source_, tried) != nullptr) {
+        return tried;
+      }
+    }
+    return name;
   }
 
   void add(const TensorRule& rule, const std::string& name, const std::string& source_name,
@@ -110,19 +123,25 @@ class JobBuilder {
       throw ModelFileError(fmt::format("the source lacks tensor '{}' (for {})", source_name, name));
     }
     const Part part = gguf_ ? rule.gguf_part : rule.hf_part;
-    const std::vector<std::int64_t> wanted = source_shape(shape, part, spec_);
+    const bool in_out = !gguf_ && rule.hf_in_out && shape.size() == 2;
+    std::vector<std::int64_t> wanted = source_shape(shape, part, spec_);
+    if (in_out) {
+      std::reverse(wanted.begin(), wanted.end());
+    }
     if (tensor->shape != wanted) {
       throw ModelFileError(fmt::format("tensor '{}' is [{}], the configuration wants [{}]",
                                        source_name, fmt::join(tensor->shape, ", "),
                                        fmt::join(wanted, ", ")));
     }
     read_.insert(source_name);
+    const bool plus_one = !gguf_ && rule.hf_plus_one;
     tensors_.push_back({.name = name,
                         .source_name = source_name,
-                        .dtype = stored_dtype(*tensor, dtype_),
-                        .transpose = rule.row_parallel && shape.size() == 2,
+                        .dtype = plus_one ? DType::f32 : stored_dtype(*tensor, dtype_),
+                        .transpose = (rule.row_parallel && shape.size() == 2) != in_out,
                         .interleaved_heads = interleaved_heads(rule),
-                        .pick = pick_of(part, spec_)});
+                        .pick = pick_of(part, !gguf_ && family_.hf_fused_by_group, spec_),
+                        .add = plus_one ? 1.0f : 0.0f});
   }
 
   int interleaved_heads(const TensorRule& rule) const {
@@ -141,14 +160,21 @@ class JobBuilder {
         "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight",
         "lm_head.weight"};
     for (const SourceTensor& tensor : source_.tensors()) {
-      if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) &&
-          !tensor.name.ends_with("rotary_emb.inv_freq")) {
+      if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) && !is_buffer(tensor)) {
         throw ModelFileError(
             fmt::format("the source holds tensor '{}', for which family {} has no use: its answers "
                         "would differ",
                         tensor.name, family_.name));
       }
     }
+  }
+
+  // Rotary frequencies and causal masks, which older files hold beside the weights.
+  static bool is_buffer(const SourceTensor& tensor) {
+    const std::string_view name = tensor.name;
+    const bool mask = name.ends_with(".attn.bias") || name.ends_with(".attention.bias");
+    return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".masked_bias") ||
+           (mask && tensor.shape.size() == 4);
   }
 
   const TensorSource& source_;

@@ -3,7 +3,12 @@
 namespace tutti {
 
 bool has_tensor(const TensorRule& rule, const DecoderSpec& spec) {
-  return rule.name != "head" || !spec.tied_head;
+  const std::string_view name = rule.name;
+  if (name == "head") {
+    return !spec.tied_head;
+  }
+  const bool of_layer = name.starts_with("layers.") && name.ends_with("norm");
+  return !of_layer || name.ends_with("q_norm") || name.ends_with("k_norm") || spec.has_norm(name);
 }
 
 std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec& spec) {
@@ -18,6 +23,9 @@ std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec&
   }
   if (name.ends_with("norm")) {
     return {spec.hidden};
+  }
+  if (name == "positions") {
+    return {spec.context_length, spec.hidden};
   }
   if (name == "embedding" || name == "head") {
     return {spec.vocabulary, spec.hidden};
@@ -45,7 +53,17 @@ std::vector<std::int64_t> source_shape(std::vector<std::int64_t> own, Part part,
   return own;
 }
 
-RowPick pick_of(Part part, const DecoderSpec& spec) {
+RowPick pick_of(Part part, bool by_group, const DecoderSpec& spec) {
+  if (by_group && (part == Part::q || part == Part::k || part == Part::v)) {
+    const std::int64_t q_rows = spec.q_heads / spec.kv_heads * spec.head_dim;
+    const std::int64_t first = part == Part::q   ? 0
+                               : part == Part::k ? q_rows
+                                                 : q_rows + spec.head_dim;
+    return {.first = first,
+            .block = part == Part::q ? q_rows : spec.head_dim,
+            .stride = q_rows + 2 * spec.head_dim,
+            .blocks = spec.kv_heads};
+  }
   const std::int64_t q_rows = spec.q_heads * spec.head_dim;
   const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
   switch (part) {

@@ -16,7 +16,7 @@ std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec&
 std::vector<std::int64_t> source_shape(std::vector<std::int64_t> own, Part part,
                                        const DecoderSpec& spec);
 
-// Where the part lies in that tensor.
-RowPick pick_of(Part part, const DecoderSpec& spec);
+// Where the part lies in that tensor; `by_group`: see Family::hf_fused_by_group.
+RowPick pick_of(Part part, bool by_group, const DecoderSpec& spec);
 
 }  // namespace tutti

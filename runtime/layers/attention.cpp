@@ -55,6 +55,7 @@ void AttentionLayer::forward_summand(const Exec& exec, const AttentionShape& sha
                    .scale = shape.scale,
                    .window = shape.window,
                    .softcap = shape.softcap,
+                   .slopes = shape.slopes,
                    .most_queries = step.most_queries,
                    .most_context = step.most_context,
                    .y = workspace.mix});

@@ -16,7 +16,8 @@ struct AttentionShape {
   float scale = 1;  // of scores: usually 1 / sqrt(head_dim)
   int window = 0;   // see AttentionArgs
   float softcap = 0;
-  TensorView inv_freq;  // see RopeAppendArgs
+  TensorView slopes;    // see AttentionArgs
+  TensorView inv_freq;  // see RopeAppendArgs; empty: no rotation
   float rope_magnitude = 1;
   float norm_eps = 1e-6f;  // of queries and keys, where the layer has weights for them
   // Where that norm is of all heads of all ranks; else 0.

@@ -86,7 +86,8 @@ std::int64_t fixed_vectors(const ShardShape& shape, const RankShare& share, bool
 std::int64_t fixed_parameters(const ShardShape& shape, const RankShare& share, bool first_rank) {
   const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();  // q, o; k, v
   const std::int64_t tables = shape.tied_head ? 1 : 2;
-  return shape.hidden * (shape.layers * heads * shape.head_dim + tables * share.vocabulary.size()) +
+  const std::int64_t rows = tables * share.vocabulary.size() + share.positions.size();
+  return shape.hidden * (shape.layers * heads * shape.head_dim + rows) +
          fixed_vectors(shape, share, first_rank);
 }
 
@@ -134,6 +135,7 @@ ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
   const std::vector<Range> heads = split_query_heads(shape.q_heads, shape.kv_heads, ranks);
   const std::vector<Range> rows =
       split_evenly(shape.vocabulary, ranks, vocabulary_granule(shape.vocabulary, ranks));
+  const std::vector<Range> positions = split_evenly(shape.positions, ranks);
   shares_.resize(heads.size());
   for (std::size_t r = 0; r < shares_.size(); ++r) {
     RankShare& share = shares_[r];
@@ -143,6 +145,7 @@ ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
       share.kv_of_q.push_back(static_cast<int>(q / group - share.kv_heads.begin));
     }
     share.vocabulary = rows[r];
+    share.positions = positions[r];
     share.layers = {0, shape.layers};
   }
   const std::vector<std::int64_t> columns = deal_ffn(shape, shares_);

@@ -48,6 +48,62 @@ def _qwen3(**fields):
                   sliding_window=None, max_window_layers=2, **fields)
 
 
+def _gemma2(**fields):
+    return _model("Gemma2ForCausalLM", "gemma2", hidden_act="gelu_pytorch_tanh",
+                  hidden_activation="gelu_pytorch_tanh", rms_norm_eps=1e-6, attention_bias=False,
+                  attention_dropout=0.0, cache_implementation="hybrid", rope_theta=10000.0, **fields)
+
+
+def _gemma3(**fields):
+    return _model("Gemma3ForCausalLM", "gemma3_text", hidden_activation="gelu_pytorch_tanh",
+                  rms_norm_eps=1e-6, attention_bias=False, attention_dropout=0.0,
+                  attn_logit_softcapping=None, final_logit_softcapping=None, **fields)
+
+
+def _olmo2(**fields):
+    return _model("Olmo2ForCausalLM", "olmo2", hidden_act="silu", rms_norm_eps=1e-6,
+                  attention_bias=False, attention_dropout=0.0, rope_scaling=None,
+                  rope_theta=500000.0, **fields)
+
+
+def _granite(**fields):
+    return _model("GraniteForCausalLM", "granite", hidden_act="silu", rms_norm_eps=1e-5,
+                  attention_bias=False, mlp_bias=False, attention_dropout=0.1, rope_scaling=None,
+                  rope_theta=10000.0, **fields)
+
+
+def _starcoder2(**fields):
+    return _model("Starcoder2ForCausalLM", "starcoder2", hidden_act="gelu_pytorch_tanh",
+                  norm_epsilon=1e-5, norm_type="layer_norm", mlp_type="default",
+                  attention_dropout=0.1, residual_dropout=0.1, embedding_dropout=0.1,
+                  rope_theta=100000.0, **fields)
+
+
+def _gpt2(**fields):
+    config = _model("GPT2LMHeadModel", "gpt2", activation_function="gelu_new", attn_pdrop=0.1,
+                    embd_pdrop=0.1, resid_pdrop=0.1, layer_norm_epsilon=1e-5, n_layer=2, **fields)
+    del config["num_hidden_layers"], config["max_position_embeddings"]
+    return config
+
+
+def _neox(**fields):
+    return _model("GPTNeoXForCausalLM", "gpt_neox", hidden_act="gelu", layer_norm_eps=1e-5,
+                  attention_dropout=0.0, hidden_dropout=0.0, rotary_emb_base=10000,
+                  tie_word_embeddings=False, **fields)
+
+
+def _falcon(**fields):
+    return _model("FalconForCausalLM", "falcon", alibi=False, attention_dropout=0.0,
+                  hidden_dropout=0.0, layer_norm_epsilon=1e-5, **fields)
+
+
+def _mpt(**fields):
+    config = _model("MptForCausalLM", "mpt", n_layers=2, max_seq_len=256, emb_pdrop=0, resid_pdrop=0,
+                    no_bias=True, logit_scale=None, norm_type="low_precision_layernorm", **fields)
+    del config["num_hidden_layers"], config["max_position_embeddings"]
+    return config
+
+
 GOLDENS = {
     # Biases of all four products of attention: rank 0 alone adds o's.
     "llama-bias": Golden(_llama(
@@ -103,4 +159,57 @@ GOLDENS = {
         original_max_position_embeddings=128, rope_scaling=dict(
             type="longrope", short_factor=[1.0, 1.1, 1.3, 1.5],
             long_factor=[1.0, 1.5, 3.0, 7.5])), max_context=128),
+    "gemma2-caps": Golden(_gemma2(  # a cap that bounds scores, a window shorter than the prompts
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=16, vocab_size=100, query_pre_attn_scalar=24, sliding_window=12,
+        attn_logit_softcapping=2.0, final_logit_softcapping=10.0)),
+    "gemma3-window": Golden(_gemma3(  # two windowed layers, one whole, two rotary bases
+        hidden_size=32, intermediate_size=36, num_attention_heads=4, num_key_value_heads=1,
+        head_dim=16, vocab_size=100, query_pre_attn_scalar=20, sliding_window=12,
+        rope_theta=1000000.0, rope_local_base_freq=10000.0, sliding_window_pattern=3,
+        rope_scaling=dict(rope_type="linear", factor=8.0)) | dict(num_hidden_layers=3)),
+    "gemma3-typed": Golden(_gemma3(  # as transformers 5 spells it
+        hidden_size=36, intermediate_size=36, num_attention_heads=6, num_key_value_heads=2,
+        head_dim=8, vocab_size=100, query_pre_attn_scalar=8, sliding_window=20,
+        layer_types=["sliding_attention", "full_attention"],
+        rope_parameters=dict(
+            full_attention=dict(rope_type="default", rope_theta=1000000.0),
+            sliding_attention=dict(rope_type="default", rope_theta=10000.0)))),
+    "olmo2-grouped": Golden(_olmo2(
+        hidden_size=36, intermediate_size=41, num_attention_heads=6, num_key_value_heads=2,
+        vocab_size=100, tie_word_embeddings=False)),
+    "olmo2-whole": Golden(_olmo2(
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=4,
+        vocab_size=90, tie_word_embeddings=False)),
+    "granite-scales": Golden(_granite(
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=100, tie_word_embeddings=True, embedding_multiplier=3.0,
+        attention_multiplier=0.25, residual_multiplier=0.4, logits_scaling=2.0)),
+    "starcoder2-window": Golden(_starcoder2(
+        hidden_size=32, intermediate_size=50, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=100, tie_word_embeddings=True, use_bias=True, sliding_window=15)),
+    "gpt2-tied": Golden(_gpt2(
+        n_embd=32, n_head=4, n_inner=None, n_positions=128, n_ctx=128, vocab_size=100)),
+    "gpt2-odd": Golden(_gpt2(
+        n_embd=30, n_head=5, n_inner=41, n_positions=101, n_ctx=101, vocab_size=93)),
+    "neox-parallel": Golden(_neox(
+        hidden_size=32, intermediate_size=50, num_attention_heads=4, vocab_size=100,
+        rotary_pct=0.25, use_parallel_residual=True)),
+    "neox-serial": Golden(_neox(
+        hidden_size=36, intermediate_size=50, num_attention_heads=3, vocab_size=90,
+        rotary_pct=0.5, use_parallel_residual=False)),
+    "falcon-one": Golden(_falcon(  # as the 7B: one KV head, one norm
+        hidden_size=40, num_attention_heads=5, vocab_size=100, multi_query=True,
+        parallel_attn=True, bias=False, new_decoder_architecture=False)),
+    "falcon-grouped": Golden(_falcon(  # as the 40B: KV groups, two norms
+        hidden_size=48, num_attention_heads=6, num_kv_heads=2, vocab_size=90, multi_query=True,
+        parallel_attn=True, bias=True, new_decoder_architecture=True, ffn_hidden_size=60)),
+    "mpt-six": Golden(_mpt(  # heads that are no power of two
+        d_model=36, n_heads=6, expansion_ratio=4, vocab_size=100,
+        attn_config=dict(alibi=True, alibi_bias_max=8, attn_impl="torch", attn_pdrop=0,
+                         attn_type="multihead_attention", attn_uses_sequence_id=False,
+                         clip_qkv=None, prefix_lm=False, qk_ln=False, softmax_scale=None))),
+    "mpt-four": Golden(_mpt(
+        d_model=32, n_heads=4, expansion_ratio=4, vocab_size=90,
+        attn_config=dict(alibi=True, alibi_bias_max=8, softmax_scale=0.3))),
 }

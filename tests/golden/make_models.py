@@ -127,7 +127,9 @@ def generic_weights(config, seed):
             values = (middle + rng.integers(-32, 33, shape)) / 64
         else:
             gain = next((g for end, g in GAINS if name.endswith(end)), 1.5)
-            inner = shape[0] if name.endswith(CONV1D) and len(shape) == 2 else shape[-1]
+            inner = shape[0] if config["model_type"] == "gpt2" and name.endswith(CONV1D) else shape[-1]
+            if config["model_type"].startswith("gemma") and gain == 3.0:
+                gain = 0.6  # the embedding is scaled: the token itself must not drown the rest
             values = rng.standard_normal(shape) * gain / np.sqrt(inner)
         tensor.copy_(torch.from_numpy(np.asarray(values, dtype=np.float32)))
     with tempfile.TemporaryDirectory() as scratch:
@@ -136,7 +138,7 @@ def generic_weights(config, seed):
 
 
 # GPT-2 stores these [in, out].
-CONV1D = ("c_attn.weight", "h.0.attn.c_proj.weight", "h.1.attn.c_proj.weight")
+CONV1D = ("c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 
 
 def config_object(config):
