@@ -94,7 +94,7 @@ GemmCeiling library_gemm_of_all(Session& session, std::int64_t tokens) {
   const std::vector<std::pair<std::int64_t, std::int64_t>> products = {
       {q + 2 * kv, shape.hidden},
       {shape.hidden, q},
-      {2 * share.ffn.size(), shape.hidden},
+      {(shape.ffn_matrices - 1) * share.ffn.size(), shape.hidden},
       {shape.hidden, share.ffn.size()}};  // [out, in]
   const std::int64_t step = std::min<std::int64_t>(tokens, session.model().max_step_tokens());
   struct Mine {

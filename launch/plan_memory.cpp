@@ -24,10 +24,9 @@ KvLayout layout_of(const MemoryQuestion& wanted, const RankShare& share) {
 }
 
 std::uint64_t weight_bytes(const MemoryQuestion& wanted, const RankShare& share) {
-  const std::int64_t norms = (2 * wanted.spec.layers + 1) * wanted.spec.hidden;
-  return static_cast<std::uint64_t>(static_cast<double>(share.parameters - norms) *
+  return static_cast<std::uint64_t>(static_cast<double>(share.parameters - share.vectors) *
                                     wanted.matrix_bytes_each) +
-         static_cast<std::uint64_t>(norms) * sizeof(float);
+         static_cast<std::uint64_t>(share.vectors) * sizeof(float);
 }
 
 // The plan of a step, as StepInputs and SlotInputs hold it on the device.

@@ -219,13 +219,12 @@ PlannedModel planned_model(const std::string& what, std::optional<DType> dtype) 
   if (dtype) {
     use_dtype(model, *dtype);
   }
-  const DecoderSpec& spec = model.spec;
-  const std::int64_t all = ShardPlan(spec.shard_shape(), 1).share(0).parameters;
-  const std::int64_t norms = (2 * spec.layers + 1) * spec.hidden;
-  model.parameters = static_cast<std::uint64_t>(all);
+  const RankShare whole = ShardPlan(model.spec.shard_shape(), 1).share(0);
+  model.parameters = static_cast<std::uint64_t>(whole.parameters);
   model.weight_bytes =
-      static_cast<std::uint64_t>(static_cast<double>(all - norms) * model.matrix_bytes_each) +
-      static_cast<std::uint64_t>(norms) * sizeof(float);
+      static_cast<std::uint64_t>(static_cast<double>(whole.parameters - whole.vectors) *
+                                 model.matrix_bytes_each) +
+      static_cast<std::uint64_t>(whole.vectors) * sizeof(float);
   return model;
 }
 

@@ -60,9 +60,10 @@ struct Matrices {
 Matrices matrices_of(const DecoderSpec& spec, const RankShare& share) {
   const std::int64_t tables = spec.tied_head ? 1 : 2;
   const std::int64_t table = share.vocabulary.size() * spec.hidden;
-  const std::int64_t norms = (2 * spec.layers + 1) * spec.hidden;
-  return {.layers = static_cast<double>(share.parameters - norms - tables * table),
-          .head = static_cast<double>(table)};
+  const std::int64_t positions = share.positions.size() * spec.hidden;
+  return {
+      .layers = static_cast<double>(share.parameters - share.vectors - positions - tables * table),
+      .head = static_cast<double>(table)};
 }
 
 double product_seconds(const SpeedCase& wanted, double parameters, std::int64_t tokens) {
@@ -111,8 +112,7 @@ double all_sums_seconds(const SpeedCase& wanted, int ranks, Link link, std::int6
   }
   const C& c = wanted.constants;
   const double gather = link == Link::network ? c.network_us : c.nccl_us;
-  return static_cast<double>(2 * wanted.spec.layers + 1) *
-             sum_seconds(wanted, ranks, link, tokens) +
+  return static_cast<double>(wanted.spec.sums() + 1) * sum_seconds(wanted, ranks, link, tokens) +
          gather * kUs;
 }
 

@@ -11,8 +11,11 @@ namespace tutti {
 
 using nlohmann::json;
 
-ConfigReader::ConfigReader(const json& object, std::string where)
-    : object_(&object), where_(std::move(where)) {
+ConfigReader::ConfigReader(const json& object, std::string where, std::string prefix)
+    : object_(&object),
+      where_(std::move(where)),
+      prefix_(std::move(prefix)),
+      asked_(std::make_shared<std::set<std::string>>()) {
   if (!object.is_object()) {
     throw ModelFileError(
         fmt::format("{}: wanted a JSON object, found {}", where_, object.type_name()));
@@ -20,20 +23,21 @@ ConfigReader::ConfigReader(const json& object, std::string where)
 }
 
 bool ConfigReader::has(const std::string& field) const {
-  const auto found = object_->find(field);
+  asked_->insert(prefix_ + field);
+  const auto found = object_->find(prefix_ + field);
   return found != object_->end() && !found->is_null();
 }
 
 const json& ConfigReader::at(const std::string& field) const {
   if (!has(field)) {
-    throw ModelFileError(fmt::format("{}: field '{}' is missing", where_, field));
+    throw ModelFileError(fmt::format("{}: field '{}{}' is missing", where_, prefix_, field));
   }
-  return *object_->find(field);
+  return *object_->find(prefix_ + field);
 }
 
 void ConfigReader::refuse(const std::string& field, const std::string& wanted) const {
-  throw ModelFileError(
-      fmt::format("{}: field '{}' is {}, wanted {}", where_, field, at(field).dump(), wanted));
+  throw ModelFileError(fmt::format("{}: field '{}{}' is {}, wanted {}", where_, prefix_, field,
+                                   at(field).dump(), wanted));
 }
 
 std::int64_t ConfigReader::integer(const std::string& field) const {
@@ -60,6 +64,16 @@ double ConfigReader::number(const std::string& field, double fallback) const {
   return has(field) ? number(field) : fallback;
 }
 
+std::vector<double> ConfigReader::numbers(const std::string& field) const {
+  const json& values = at(field);
+  const bool sound = values.is_array() && std::all_of(values.begin(), values.end(),
+                                                      [](const json& v) { return v.is_number(); });
+  if (!sound) {
+    refuse(field, "an array of numbers");
+  }
+  return values.get<std::vector<double>>();
+}
+
 bool ConfigReader::boolean(const std::string& field, bool fallback) const {
   if (has(field) && !at(field).is_boolean()) {
     refuse(field, "true or false");
@@ -74,8 +88,21 @@ std::string ConfigReader::text(const std::string& field, const std::string& fall
   return has(field) ? at(field).get<std::string>() : fallback;
 }
 
+std::vector<std::string> ConfigReader::texts(const std::string& field) const {
+  if (!has(field)) {
+    return {};
+  }
+  const json& values = at(field);
+  const bool sound = values.is_array() && std::all_of(values.begin(), values.end(),
+                                                      [](const json& v) { return v.is_string(); });
+  if (!sound) {
+    refuse(field, "an array of strings");
+  }
+  return values.get<std::vector<std::string>>();
+}
+
 ConfigReader ConfigReader::object(const std::string& field) const {
-  return {at(field), where_ + "." + field};
+  return {at(field), where_ + "." + prefix_ + field};
 }
 
 void ConfigReader::only(const std::string& field, const json& understood) const {
@@ -84,63 +111,21 @@ void ConfigReader::only(const std::string& field, const json& understood) const 
   }
 }
 
-void read_hf_rotary(const ConfigReader& config, double default_theta, DecoderSpec& spec) {
-  const bool joined = config.has("rope_parameters");
-  const std::string field = joined ? "rope_parameters" : "rope_scaling";
-  spec.rope_theta = config.number("rope_theta", default_theta);
-  if (!config.has(field)) {
-    return;
-  }
-  const ConfigReader rotary = config.object(field);
-  spec.rope_theta = rotary.number("rope_theta", spec.rope_theta);
-  const std::string kind = rotary.text("rope_type", rotary.text("type", "default"));
-  RopeScaling& scaling = spec.rope_scaling;
-  if (kind == "default") {
-    return;
-  }
-  if (kind != "linear" && kind != "llama3") {
-    throw ModelFileError(fmt::format(
-        "config.json: {}: rope type '{}' is not known; known are default, linear, llama3", field,
-        kind));
-  }
-  scaling.kind = kind;
-  scaling.factor = rotary.number("factor");
-  if (kind == "llama3") {
-    scaling.low_freq_factor = rotary.number("low_freq_factor");
-    scaling.high_freq_factor = rotary.number("high_freq_factor");
-    scaling.original_context = rotary.number("original_max_position_embeddings");
+void ConfigReader::ignore(std::initializer_list<const char*> fields) const {
+  for (const char* field : fields) {
+    asked_->insert(prefix_ + field);
   }
 }
 
-void read_gguf_rotary(const ConfigReader& metadata, const std::string& prefix,
-                      const TensorSource& source, DecoderSpec& spec) {
-  spec.rope_theta = metadata.number(prefix + "rope.freq_base", 10000);
-  metadata.only(prefix + "rope.dimension_count", spec.head_dim);
-  const std::string kind = metadata.text(prefix + "rope.scaling.type", "none");
-  if (kind == "linear") {
-    spec.rope_scaling.kind = kind;
-    spec.rope_scaling.factor = metadata.number(prefix + "rope.scaling.factor");
-  } else if (kind != "none") {
-    throw ModelFileError(
-        fmt::format("{}rope.scaling.type is '{}'; known are none, linear", prefix, kind));
-  }
-  if (const SourceTensor* factors = find_tensor(source, "rope_freqs.weight")) {
-    if (factors->shape != std::vector{spec.head_dim / 2}) {
-      throw ModelFileError(fmt::format("tensor 'rope_freqs.weight' is [{}], heads of {} want [{}]",
-                                       fmt::join(factors->shape, ", "), spec.head_dim,
-                                       spec.head_dim / 2));
-    }
-    if (kind != "none") {
+void ConfigReader::finish() const {
+  for (const auto& [field, value] : object_->items()) {
+    const bool ours = field.starts_with(prefix_);
+    if (ours && !value.is_null() && !asked_->contains(field)) {
       throw ModelFileError(
-          fmt::format("{}rope.scaling.type is '{}' and there is a tensor 'rope_freqs.weight' too; "
-                      "known is one of them",
-                      prefix, kind));
+          fmt::format("{}: field '{}' ({}) is not understood by this family: its answers might "
+                      "differ",
+                      where_, field, value.dump()));
     }
-    std::vector<float> values(static_cast<std::size_t>(factors->rows()));
-    source.read_rows(*factors, {0, factors->rows()}, DType::f32,
-                     reinterpret_cast<std::byte*>(values.data()));
-    spec.rope_scaling.kind = "factors";
-    spec.rope_scaling.factors.assign(values.begin(), values.end());
   }
 }
 

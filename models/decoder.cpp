@@ -7,7 +7,7 @@
 
 #include "kernels/embedding.hpp"
 #include "kernels/error.hpp"
-#include "kernels/rmsnorm.hpp"
+#include "kernels/residual_add.hpp"
 #include "kernels/sample_rows.hpp"
 #include "kernels/sample_slots.hpp"
 #include "models/decoder_weights.hpp"
@@ -66,57 +66,41 @@ Decoder::Decoder(const DecoderSpec& spec, const ShardPlan& plan, Device& device,
       device_(device),
       group_(group),
       share_(plan.share(group.rank())),
-      attention_{.q_heads = static_cast<int>(share_.q_heads.size()),
-                 .kv_heads = static_cast<int>(share_.kv_heads.size()),
-                 .head_dim = static_cast<int>(spec.head_dim)},
       workspace_(device, group, spec, share_, limits_,
                  activation_dtype(device, loader.source(), spec)),
       inputs_(device, most_extents(limits_), device.place() != Place::host),
       kv_of_q_(Tensor::of(device, share_.kv_of_q, "the map of query to KV heads")),
-      inv_freq_(Tensor::of(
-          device,
-          rotary_frequencies(static_cast<int>(spec.head_dim), spec.rope_theta, spec.rope_scaling),
-          "the rotary frequencies")),
+      attention_(device, spec, share_, limits_.max_context),
       embedding_table_(load_table(loader, "embedding", spec, share_.vocabulary)),
       head_table_(spec.tied_head ? Tensor() : load_table(loader, "head", spec, share_.vocabulary)),
-      final_norm_(load_norm(loader, "final_norm", spec.hidden)),
-      embedding_(embedding_table_.view(), share_.vocabulary.begin, group),
+      position_table_(load_positions(loader, spec, share_)),
+      final_norm_(load_norm(loader, "final_norm", spec)),
+      embedding_(embedding_table_.view(), share_.vocabulary.begin, group,
+                 static_cast<float>(spec.embedding_scale),
+                 {position_table_.view(), share_.positions.begin}),
       head_(spec.tied_head ? embedding_table_.view() : head_table_.view(), vocabulary_rows(plan),
-            group) {
+            group, static_cast<float>(spec.logit_scale), static_cast<float>(spec.logit_softcap)) {
   if (samples()) {
     slot_inputs_.emplace(device, limits_.max_logit_rows,
                          std::min(spec.vocabulary, limits_.max_context));
   }
   for (std::int64_t i = share_.layers.begin; i < share_.layers.end; ++i) {
-    layers_.push_back(load_layer(loader, i));
+    layers_.emplace_back(loader, i, spec, share_, group.rank());
   }
-}
-
-Decoder::Layer Decoder::load_layer(WeightLoader& loader, std::int64_t index) {
-  const std::string layer = fmt::format("layers.{}.", index);
-  return {.attention_norm = load_norm(loader, layer + "attention_norm", spec_.hidden),
-          .attention = {ColumnParallelLinear(load_qkv(loader, layer, spec_, share_)),
-                        RowParallelLinear(load_row_parallel(
-                            loader, layer + "attention.o", spec_.q_heads * spec_.head_dim,
-                            head_rows(share_.q_heads, spec_), spec_.hidden))},
-          .mlp_norm = load_norm(loader, layer + "mlp_norm", spec_.hidden),
-          .mlp = {ColumnParallelLinear(load_gate_up(loader, layer, spec_, share_)),
-                  RowParallelLinear(load_row_parallel(loader, layer + "mlp.down", spec_.ffn,
-                                                      share_.ffn, spec_.hidden))}};
 }
 
 KvLayout Decoder::kv_layout() const {
   return {.layers = static_cast<int>(share_.layers.size()),
-          .kv_heads = attention_.kv_heads,
-          .head_dim = attention_.head_dim,
+          .kv_heads = static_cast<int>(share_.kv_heads.size()),
+          .head_dim = static_cast<int>(spec_.head_dim),
           .dtype = workspace_.x.view().dtype};
 }
 
 std::size_t Decoder::weight_bytes() const {
-  std::size_t bytes = embedding_table_.bytes() + head_table_.bytes() + final_norm_.bytes();
-  for (const Layer& layer : layers_) {
-    bytes += layer.attention.bytes() + layer.mlp.bytes() + layer.attention_norm.bytes() +
-             layer.mlp_norm.bytes();
+  std::size_t bytes = embedding_table_.bytes() + head_table_.bytes() + position_table_.bytes() +
+                      final_norm_.bytes();
+  for (const DecoderLayer& layer : layers_) {
+    bytes += layer.bytes();
   }
   return bytes;
 }
@@ -201,7 +185,6 @@ void Decoder::compute(const StepTensors& plan, KvCache& cache, std::int64_t want
   exec.scratch = {workspace_.scratch.data<std::byte>(), workspace_.scratch.bytes()};
   StepTensors step = plan;
   step.kv_of_q = kv_of_q_.view();
-  step.inv_freq = inv_freq_.view();
   step.last = workspace_.last_ids.view();
   run_layers(exec, step, cache);
   if (wanted == 0) {
@@ -226,29 +209,34 @@ void Decoder::compute(const StepTensors& plan, KvCache& cache, std::int64_t want
 }
 
 // Leaves the normalised hidden states of all tokens in workspace_.x. Each norm takes the sum over
-// the ranks of the sublayer before it along: residual += sum of x; x = norm(residual).
+// the ranks of the sublayer before it along (runtime/layers/norm.hpp).
 void Decoder::run_layers(const Exec& exec, const StepTensors& step, KvCache& cache) {
   const auto rows = [tokens = step.ids.rows()](const Tensor& tensor) {
-    return tensor.view().row_slice({0, tokens});
+    return tensor.view().rows() > 0 ? tensor.view().row_slice({0, tokens}) : TensorView();
   };
-  const TensorView x = rows(workspace_.x);
-  const TensorView residual = rows(workspace_.residual);
-  const auto eps = static_cast<float>(spec_.norm_eps);
-  const auto add_up = [&](const Tensor& norm) {
-    group_.all_reduce_add_rmsnorm(
-        exec, {.x = x, .residual = residual, .weight = norm.view(), .eps = eps, .y = x});
-  };
-  embedding_.forward(exec, step, residual);
-  rmsnorm(exec, {.x = residual, .weight = layers_[0].attention_norm.view(), .eps = eps, .y = x});
+  const LayerStep at{.spec = spec_,
+                     .step = step,
+                     .cache = cache,
+                     .group = group_,
+                     .x = rows(workspace_.x),
+                     .residual = rows(workspace_.residual),
+                     .side = rows(workspace_.side),
+                     .attention = {.qkv = rows(workspace_.qkv),
+                                   .mix = rows(workspace_.mix),
+                                   .squares = rows(workspace_.squares)},
+                     .mlp = {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)}};
+  embedding_.forward(exec, step, at.residual);
+  const Norm& first = layers_.front().entry(spec_);
+  if (first.empty()) {  // x = residual
+    device_.fill_zero(at.x.data, at.x.bytes());
+    residual_add(exec, {.x = at.x, .residual = at.residual, .y = at.x});
+  } else {
+    first.forward(exec, at.residual, at.x);
+  }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const Layer& layer = layers_[i];
-    layer.attention.forward_summand(exec, attention_, step, cache, static_cast<int>(i),
-                                    {.qkv = rows(workspace_.qkv), .mix = rows(workspace_.mix)}, x,
-                                    x);
-    add_up(layer.mlp_norm);
-    layer.mlp.forward_summand(
-        exec, {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)}, x, x);
-    add_up(i + 1 < layers_.size() ? layers_[i + 1].attention_norm : final_norm_);
+    const bool last = i + 1 == layers_.size();
+    run_layer(exec, layers_[i], attention_.of(share_.layers.begin + static_cast<std::int64_t>(i)),
+              static_cast<int>(i), at, last ? final_norm_ : layers_[i + 1].entry(spec_));
   }
 }
 

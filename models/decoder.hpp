@@ -6,13 +6,13 @@
 #include <optional>
 #include <vector>
 
+#include "models/attention_kinds.hpp"
+#include "models/decoder_layer.hpp"
 #include "models/decoder_spec.hpp"
 #include "models/decoder_workspace.hpp"
 #include "models/registry.hpp"
 #include "runtime/engine/slot_inputs.hpp"
 #include "runtime/engine/step_inputs.hpp"
-#include "runtime/layers/attention.hpp"
-#include "runtime/layers/mlp.hpp"
 #include "runtime/layers/vocabulary.hpp"
 #include "runtime/weights/weight_loader.hpp"
 
@@ -41,13 +41,6 @@ class Decoder final : public Model {
   std::size_t workspace_bytes() const override;
 
  private:
-  struct Layer {
-    Tensor attention_norm;  // [hidden] f32
-    AttentionLayer attention;
-    Tensor mlp_norm;  // [hidden] f32
-    GatedMlp mlp;
-  };
-  Layer load_layer(WeightLoader& loader, std::int64_t index);
   bool may_replay(const StepPlan& plan, const KvCache& cache);
   void compute(const StepTensors& step, KvCache& cache, std::int64_t wanted);
   void run_layers(const Exec& exec, const StepTensors& step, KvCache& cache);
@@ -59,19 +52,19 @@ class Decoder final : public Model {
   Device& device_;
   Communicator& group_;
   RankShare share_;
-  AttentionShape attention_;
   DecoderWorkspace
       workspace_;  // first, since taking it is collective: what fails later fails alone
   StepInputs inputs_;
   std::optional<SlotInputs> slot_inputs_;  // where the model samples
   Tensor kv_of_q_;                         // [q_heads of this rank] i32
-  Tensor inv_freq_;                        // [head_dim / 2] f32
+  AttentionKinds attention_;
   Tensor embedding_table_;
-  Tensor head_table_;  // empty where tied
-  Tensor final_norm_;
+  Tensor head_table_;      // empty where tied
+  Tensor position_table_;  // empty where positions are not learned
+  Norm final_norm_;
   VocabParallelEmbedding embedding_;
   VocabParallelHead head_;
-  std::vector<Layer> layers_;
+  std::vector<DecoderLayer> layers_;
   std::map<std::int64_t, std::unique_ptr<DeviceGraph>> graphs_;  // by sequences
   // Where the recorded steps find keys and values: another cache wants other recordings.
   const void* recorded_pages_ = nullptr;

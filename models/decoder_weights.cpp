@@ -46,6 +46,52 @@ Tensor load_stacked(WeightLoader& loader, const std::vector<Part>& parts, std::i
   return tensor;
 }
 
+// [rows.size()] f32.
+Tensor load_vector(WeightLoader& loader, const std::string& name, std::int64_t size, Range rows) {
+  Tensor tensor(loader.device(), DType::f32, {rows.size()}, name);
+  loader.add({.name = name,
+              .shape = {size},
+              .rows = rows,
+              .layout = WeightSlice::Layout::vector,
+              .to = tensor.view()});
+  return tensor;
+}
+
+// The parts' biases behind each other.
+Tensor load_biases(WeightLoader& loader, const std::vector<Part>& parts) {
+  std::int64_t elements = 0;
+  for (const Part& part : parts) {
+    elements += part.rows.size();
+  }
+  Tensor tensor(loader.device(), DType::f32, {elements}, parts.front().name + ".bias");
+  std::int64_t at = 0;
+  for (const Part& part : parts) {
+    loader.add({.name = part.name + ".bias",
+                .shape = {part.rows_in_all},
+                .rows = part.rows,
+                .layout = WeightSlice::Layout::vector,
+                .to = tensor.view().row_slice({at, at + part.rows.size()})});
+    at += part.rows.size();
+  }
+  return tensor;
+}
+
+std::vector<Part> qkv_parts(const std::string& layer, const DecoderSpec& spec,
+                            const RankShare& share) {
+  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
+  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
+  return {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
+          {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
+          {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}};
+}
+
+std::vector<Part> mlp_parts(const std::string& layer, const DecoderSpec& spec,
+                            const RankShare& share) {
+  const Part up{layer + "mlp.up", spec.ffn, share.ffn};
+  return spec.gated ? std::vector<Part>{{layer + "mlp.gate", spec.ffn, share.ffn}, up}
+                    : std::vector<Part>{up};
+}
+
 }  // namespace
 
 Range head_rows(Range heads, const DecoderSpec& spec) {
@@ -57,32 +103,50 @@ Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSp
   return load_stacked(loader, {{name, spec.vocabulary, rows}}, spec.hidden);
 }
 
-Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size) {
-  Tensor tensor(loader.device(), DType::f32, {size}, name);
-  loader.add({.name = name,
-              .shape = {size},
-              .rows = {0, size},
-              .layout = WeightSlice::Layout::vector,
-              .to = tensor.view()});
-  return tensor;
+Tensor load_positions(WeightLoader& loader, const DecoderSpec& spec, const RankShare& share) {
+  return spec.positions == Positions::learned
+             ? load_stacked(loader, {{"positions", spec.context_length, share.positions}},
+                            spec.hidden)
+             : Tensor();
+}
+
+Norm load_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec) {
+  const Range all{0, spec.hidden};
+  return {spec.norm, static_cast<float>(spec.norm_eps), load_vector(loader, name, spec.hidden, all),
+          spec.has_bias(name) ? load_vector(loader, name + ".bias", spec.hidden, all) : Tensor()};
 }
 
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                 const RankShare& share) {
-  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
-  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
-  return load_stacked(loader,
-                      {{layer + "attention.q", q_rows, head_rows(share.q_heads, spec)},
-                       {layer + "attention.k", kv_rows, head_rows(share.kv_heads, spec)},
-                       {layer + "attention.v", kv_rows, head_rows(share.kv_heads, spec)}},
-                      spec.hidden);
+  return load_stacked(loader, qkv_parts(layer, spec, share), spec.hidden);
 }
 
-Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
-                    const RankShare& share) {
-  return load_stacked(
-      loader, {{layer + "mlp.gate", spec.ffn, share.ffn}, {layer + "mlp.up", spec.ffn, share.ffn}},
-      spec.hidden);
+Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share) {
+  return spec.qkv_bias ? load_biases(loader, qkv_parts(layer, spec, share)) : Tensor();
+}
+
+Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                    std::int64_t heads_in_all, Range heads) {
+  switch (spec.qk_norm) {
+    case QkNorm::none:
+      return {};
+    case QkNorm::head:
+      return load_vector(loader, name, spec.head_dim, {0, spec.head_dim});
+    case QkNorm::projection:
+      break;
+  }
+  return load_vector(loader, name, heads_in_all * spec.head_dim, head_rows(heads, spec));
+}
+
+Tensor load_mlp_in(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                   const RankShare& share) {
+  return load_stacked(loader, mlp_parts(layer, spec, share), spec.hidden);
+}
+
+Tensor load_mlp_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share) {
+  return spec.mlp_bias ? load_biases(loader, mlp_parts(layer, spec, share)) : Tensor();
 }
 
 Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
@@ -95,6 +159,13 @@ Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int
               .layout = WeightSlice::Layout::transposed,
               .to = tensor.view()});
   return tensor;
+}
+
+Tensor load_summand_bias(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                         int rank) {
+  return spec.has_bias(name) && rank == 0
+             ? load_vector(loader, name + ".bias", spec.hidden, {0, spec.hidden})
+             : Tensor();
 }
 
 }  // namespace tutti

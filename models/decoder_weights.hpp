@@ -17,20 +17,41 @@ Range head_rows(Range heads, const DecoderSpec& spec);
 Tensor load_table(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
                   Range rows);
 
-// [size] f32.
-Tensor load_norm(WeightLoader& loader, const std::string& name, std::int64_t size);
+// [positions of this rank, hidden] of learned positions, stored [context_length, hidden]; empty
+// where there are none.
+Tensor load_positions(WeightLoader& loader, const DecoderSpec& spec, const RankShare& share);
+
+Norm load_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec);
 
 // [(q_heads + 2 kv_heads) * head_dim, hidden]: this rank's rows of q, k and v below each other.
 // `layer` is the prefix "layers.N.".
 Tensor load_qkv(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
                 const RankShare& share);
 
-// [2 * ffn columns, hidden]: this rank's rows of gate and up below each other.
-Tensor load_gate_up(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
-                    const RankShare& share);
+// [(q_heads + 2 kv_heads) * head_dim] f32: their biases, empty where there are none.
+Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share);
+
+// [head_dim] or, of all heads together, [heads.size() * head_dim] f32: the norm of q or k; `name`
+// is "layers.N.attention.q_norm" and `heads_in_all` counts q's or k's heads.
+Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                    std::int64_t heads_in_all, Range heads);
+
+// [2 * ffn columns, hidden]: this rank's rows of gate and up below each other; without a gate [ffn
+// columns, hidden].
+Tensor load_mlp_in(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                   const RankShare& share);
+
+// As many f32 as that has rows: their biases, empty where there are none.
+Tensor load_mlp_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                     const RankShare& share);
 
 // [out, rows.size()] of a row-parallel weight, stored [in, out].
 Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,
                          std::int64_t out);
+
+// [size] f32: the bias of a row-parallel weight, empty where there is none and on ranks but 0.
+Tensor load_summand_bias(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                         int rank);
 
 }  // namespace tutti

@@ -46,7 +46,9 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
   x = shared_tensor(device, group, dtype, tokens, spec.hidden);
   qkv = make(dtype, tokens, q_columns + 2 * kv_columns);
   mix = make(dtype, tokens, q_columns);
-  gate_up = make(dtype, tokens, 2 * share.ffn.size());
+  side = make(DType::f32, spec.parallel ? tokens : 0, spec.hidden);
+  squares = make(DType::f32, spec.qk_norm == QkNorm::projection ? tokens : 0, 2);
+  gate_up = make(dtype, spec.gated ? tokens : 0, 2 * share.ffn.size());
   gated = make(dtype, tokens, share.ffn.size());
   last = make(dtype, wanted, spec.hidden);
   local_logits = make(DType::f32, wanted, share.vocabulary.size());
@@ -69,8 +71,11 @@ std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& 
   const std::int64_t wanted = limits.max_logit_rows;
   const std::int64_t heads = 2 * (share.q_heads.size() + share.kv_heads.size());  // qkv and mix
   const std::int64_t activations =
-      tokens * (spec.hidden + heads * spec.head_dim + 3 * share.ffn.size()) + wanted * spec.hidden;
-  const std::int64_t words = tokens * spec.hidden +
+      tokens * (spec.hidden + heads * spec.head_dim + (spec.gated ? 3 : 1) * share.ffn.size()) +
+      wanted * spec.hidden;
+  const std::int64_t squares = spec.qk_norm == QkNorm::projection ? 2 : 0;
+  const std::int64_t side = spec.parallel ? spec.hidden : 0;
+  const std::int64_t words = tokens * (spec.hidden + squares + side) +
                              wanted * (share.vocabulary.size() + spec.vocabulary) +
                              wanted * (2 + tally_words(spec.vocabulary) + 2 * kSampleMostBiases);
   return static_cast<std::uint64_t>(activations) * size_of(dtype) +
@@ -79,8 +84,9 @@ std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& 
 
 std::size_t DecoderWorkspace::bytes() const {
   std::size_t sum = 0;
-  for (const Tensor* tensor : {&residual, &x, &qkv, &mix, &gate_up, &gated, &last, &local_logits,
-                               &logits, &scratch, &ids, &last_ids, &tallies, &biases}) {
+  for (const Tensor* tensor :
+       {&residual, &x, &side, &qkv, &mix, &squares, &gate_up, &gated, &last, &local_logits, &logits,
+        &scratch, &ids, &last_ids, &tallies, &biases}) {
     sum += tensor->bytes();
   }
   return sum;

@@ -19,8 +19,10 @@ struct DecoderWorkspace {
 
   Tensor residual;      // [tokens, hidden] f32
   Tensor x;             // [tokens, hidden]: what the ranks add up
+  Tensor side;          // [tokens, hidden] f32 where sublayers are parallel; else no rows
   Tensor qkv;           // [tokens, qkv_columns]
   Tensor mix;           // [tokens, q_columns]
+  Tensor squares;       // [tokens, 2] f32 where q and k are normed over all heads; else no rows
   Tensor gate_up;       // [tokens, 2 * ffn columns]
   Tensor gated;         // [tokens, ffn columns]
   Tensor last;          // [wanted, hidden]

@@ -7,6 +7,7 @@
 #include "kernels/error.hpp"
 #include "models/config_reader.hpp"
 #include "models/family.hpp"
+#include "models/import_rules.hpp"
 #include "models/registry.hpp"
 #include "runtime/text/tokenizer.hpp"
 
@@ -19,7 +20,9 @@ std::string known_architectures() {
   std::vector<std::string> names;
   for (const Family* family : families()) {
     names.insert(names.end(), family->hf_architectures.begin(), family->hf_architectures.end());
-    names.push_back(fmt::format("{} (GGUF)", family->gguf_architecture));
+    if (!family->gguf_architecture.empty()) {
+      names.push_back(fmt::format("{} (GGUF)", family->gguf_architecture));
+    }
   }
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -53,29 +56,6 @@ const Family& family_of(const TensorSource& source) {
       fmt::format("architecture '{}' is not known; known are {}", wanted, known_architectures()));
 }
 
-// The shape that a canonical tensor has in a source (always [out, in] there).
-std::vector<std::int64_t> source_shape(std::string_view name, const DecoderSpec& spec) {
-  const std::int64_t q_rows = spec.q_heads * spec.head_dim;
-  const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
-  if (name.ends_with("norm")) {
-    return {spec.hidden};
-  }
-  if (name == "embedding" || name == "head") {
-    return {spec.vocabulary, spec.hidden};
-  }
-  if (name.ends_with(".q")) {
-    return {q_rows, spec.hidden};
-  }
-  if (name.ends_with(".k") || name.ends_with(".v")) {
-    return {kv_rows, spec.hidden};
-  }
-  if (name.ends_with(".o")) {
-    return {spec.hidden, q_rows};
-  }
-  return name.ends_with(".down") ? std::vector{spec.hidden, spec.ffn}
-                                 : std::vector{spec.ffn, spec.hidden};
-}
-
 DType stored_dtype(const SourceTensor& tensor, std::optional<DType> wanted) {
   const DType own = tensor.dtype.value_or(DType::bf16);
   if (tensor.shape.size() == 1 && own == DType::f32) {
@@ -88,7 +68,11 @@ class JobBuilder {
  public:
   JobBuilder(const TensorSource& source, const Family& family, const DecoderSpec& spec,
              std::optional<DType> dtype)
-      : source_(source), family_(family), spec_(spec), dtype_(dtype) {}
+      : source_(source),
+        family_(family),
+        spec_(spec),
+        dtype_(dtype),
+        gguf_(source.format() == "gguf") {}
 
   std::vector<ImportTensor> tensors() {
     for (const TensorRule& rule : family_.tensors) {
@@ -103,45 +87,80 @@ class JobBuilder {
 
  private:
   void add(const TensorRule& rule, std::int64_t layer) {
-    if (rule.name == "head" && spec_.tied_head) {
+    if (!has_tensor(rule, spec_)) {
       return;
     }
-    const bool gguf = source_.format() == "gguf";
     const auto named = [layer](std::string_view pattern) {
       return fmt::format(fmt::runtime(pattern), layer);
     };
     const std::string name = named(rule.name);
-    const std::string source_name = named(gguf ? rule.gguf : rule.hf);
+    const std::string source_name = name_in_source(named(gguf_ ? rule.gguf : rule.hf),
+                                                   named(gguf_ ? rule.gguf_other : rule.hf_other));
+    const std::vector<std::int64_t> shape = weight_shape(name, spec_);
+    add(rule, name, source_name, shape);
+    if (spec_.has_bias(name)) {
+      const std::size_t stem = source_name.rfind(".weight");
+      add(rule, name + ".bias", source_name.substr(0, stem) + ".bias", {shape[0]});
+    }
+  }
+
+  // The first that the source has: the name, the same without the model's own prefix (the files
+  // of a bare model lack it), the other name; else the name.
+  std::string name_in_source(const std::string& name, const std::string& other) const {
+    const std::size_t dot = name.find('.');
+    for (const std::string& tried : {name, gguf_ ? name : name.substr(dot + 1), other}) {
+      if (find_tensor(source_, tried) != nullptr) {
+        return tried;
+      }
+    }
+    return name;
+  }
+
+  void add(const TensorRule& rule, const std::string& name, const std::string& source_name,
+           const std::vector<std::int64_t>& shape) {
     const SourceTensor* tensor = find_tensor(source_, source_name);
     if (tensor == nullptr) {
       throw ModelFileError(fmt::format("the source lacks tensor '{}' (for {})", source_name, name));
     }
-    const std::vector<std::int64_t> wanted = source_shape(name, spec_);
+    const Part part = gguf_ ? rule.gguf_part : rule.hf_part;
+    const bool in_out = !gguf_ && rule.hf_in_out && shape.size() == 2;
+    std::vector<std::int64_t> wanted = source_shape(shape, part, spec_);
+    if (in_out) {
+      std::reverse(wanted.begin(), wanted.end());
+    }
     if (tensor->shape != wanted) {
       throw ModelFileError(fmt::format("tensor '{}' is [{}], the configuration wants [{}]",
                                        source_name, fmt::join(tensor->shape, ", "),
                                        fmt::join(wanted, ", ")));
     }
-    int heads = 0;
-    if (gguf && rule.rotary != TensorRule::Rotary::none) {
-      heads =
-          static_cast<int>(rule.rotary == TensorRule::Rotary::q ? spec_.q_heads : spec_.kv_heads);
-    }
     read_.insert(source_name);
+    const bool plus_one = !gguf_ && rule.hf_plus_one;
     tensors_.push_back({.name = name,
                         .source_name = source_name,
-                        .dtype = stored_dtype(*tensor, dtype_),
-                        .transpose = rule.row_parallel,
-                        .interleaved_heads = heads});
+                        .dtype = plus_one ? DType::f32 : stored_dtype(*tensor, dtype_),
+                        .transpose = (rule.row_parallel && shape.size() == 2) != in_out,
+                        .interleaved_heads = interleaved_heads(rule),
+                        .pick = pick_of(part, !gguf_ && family_.hf_fused_by_group, spec_),
+                        .add = plus_one ? 1.0f : 0.0f});
+  }
+
+  int interleaved_heads(const TensorRule& rule) const {
+    if (!gguf_ || !family_.gguf_interleaved) {
+      return 0;
+    }
+    const std::int64_t heads = rule.name.ends_with(".q")   ? spec_.q_heads
+                               : rule.name.ends_with(".k") ? spec_.kv_heads
+                                                           : 0;
+    return static_cast<int>(heads);
   }
 
   // A tensor that nobody reads may be a bias that would change the answers.
   void refuse_unread() const {
-    static const std::set<std::string, std::less<>> kHarmless{"rope_freqs.weight",
-                                                              "lm_head.weight"};
+    static const std::set<std::string, std::less<>> kHarmless{
+        "rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight",
+        "lm_head.weight"};
     for (const SourceTensor& tensor : source_.tensors()) {
-      if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) &&
-          !tensor.name.ends_with("rotary_emb.inv_freq")) {
+      if (!read_.contains(tensor.name) && !kHarmless.contains(tensor.name) && !is_buffer(tensor)) {
         throw ModelFileError(
             fmt::format("the source holds tensor '{}', for which family {} has no use: its answers "
                         "would differ",
@@ -150,10 +169,19 @@ class JobBuilder {
     }
   }
 
+  // Rotary frequencies and causal masks, which older files hold beside the weights.
+  static bool is_buffer(const SourceTensor& tensor) {
+    const std::string_view name = tensor.name;
+    const bool mask = name.ends_with(".attn.bias") || name.ends_with(".attention.bias");
+    return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".masked_bias") ||
+           (mask && tensor.shape.size() == 4);
+  }
+
   const TensorSource& source_;
   const Family& family_;
   const DecoderSpec& spec_;
   std::optional<DType> dtype_;
+  bool gguf_;
   std::vector<ImportTensor> tensors_;
   std::set<std::string, std::less<>> read_;
 };

@@ -8,7 +8,9 @@
 namespace tutti {
 
 std::span<const Family* const> families() {
-  static constexpr std::array<const Family*, 1> kKnown{&kLlama};
+  static constexpr std::array kKnown{&kLlama,  &kMistral, &kQwen2,  &kQwen3,   &kPhi3,
+                                     &kGemma2, &kGemma3,  &kOlmo2,  &kGranite, &kStarcoder2,
+                                     &kGpt2,   &kGptNeox, &kFalcon, &kMpt};
   return kKnown;
 }
 

@@ -84,6 +84,13 @@ std::optional<PeerVerdict> judge_peers(PeerQuestion question, int asker, double 
   }
   std::vector<int> busy =
       ranks_where(answers, [](const PeerAnswer& a) { return a.doing == Doing::work; });
+  // Replicas start side by side: one that still reads its weights has the deadline of that stage.
+  const int stage = answers[static_cast<std::size_t>(asker)].stage;
+  if (std::any_of(busy.begin(), busy.end(), [&](int rank) {
+        return answers[static_cast<std::size_t>(rank)].stage < stage;
+      })) {
+    return std::nullopt;
+  }
   return busy.empty() ? all_wait(answers) : at_work(answers, std::move(busy));
 }
 

@@ -17,7 +17,6 @@ struct StepTensors {
   TensorView logit_rows;          // [wanted] i32
   TensorView rules;               // [wanted, kSampleRuleWords] i32; no rows where the host samples
   TensorView kv_of_q;             // [q_heads of this rank] i32
-  TensorView inv_freq;            // [head_dim / 2] f32
   std::int64_t most_queries = 0;  // bounds, see AttentionArgs
   std::int64_t most_context = 0;
 };

@@ -4,12 +4,14 @@
 
 #include "kernels/embedding.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/soft_cap.hpp"
 
 namespace tutti {
 
 VocabParallelEmbedding::VocabParallelEmbedding(TensorView table, std::int64_t first_row,
-                                               Communicator& group)
-    : table_(table), first_row_(first_row), group_(&group) {}
+                                               Communicator& group, float scale,
+                                               const Positions& positions)
+    : table_(table), first_row_(first_row), group_(&group), scale_(scale), positions_(positions) {}
 
 void VocabParallelEmbedding::forward(const Exec& exec, const StepTensors& step,
                                      const TensorView& y) const {
@@ -18,18 +20,30 @@ void VocabParallelEmbedding::forward(const Exec& exec, const StepTensors& step,
                    .first_row = first_row_,
                    .source = step.last.dims == 0 ? TensorView() : step.sources,
                    .last = step.last,
+                   .scale = scale_,
                    .y = y});
+  if (positions_.table.dims != 0) {
+    embedding(exec, {.ids = step.positions,
+                     .table = {positions_.table},
+                     .first_row = positions_.first_row,
+                     .add = true,
+                     .y = y});
+  }
   group_->all_reduce_sum(exec, y);
 }
 
 VocabParallelHead::VocabParallelHead(TensorView table, std::vector<std::int64_t> rows,
-                                     Communicator& group)
-    : table_(table), rows_(std::move(rows)), group_(&group) {}
+                                     Communicator& group, float scale, float softcap)
+    : table_(table), rows_(std::move(rows)), group_(&group), scale_(scale), softcap_(softcap) {}
 
 void VocabParallelHead::forward(const Exec& exec, const TensorView& x, const TensorView& local,
                                 const TensorView& y) const {
   const bool alone = group_->size() == 1;
-  gemm(exec, {.x = x, .weight = {table_}, .bias = {}, .y = alone ? y : local});
+  const TensorView& own = alone ? y : local;
+  gemm(exec, {.x = x, .weight = {table_}, .bias = {}, .y = own});
+  if (scale_ != 1 || softcap_ > 0) {
+    soft_cap(exec, {.x = own, .scale = scale_, .cap = softcap_});
+  }
   if (alone) {
     return;
   }

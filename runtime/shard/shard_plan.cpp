@@ -70,15 +70,25 @@ void check_ranks(const ShardShape& shape, int ranks) {
 }
 
 std::int64_t ffn_column_parameters(const ShardShape& shape) {
-  return 3 * shape.hidden * shape.layers;  // gate, up, down
+  return (shape.ffn_matrices * shape.hidden + shape.ffn_column_elements) * shape.layers;
+}
+
+// Norms and biases that a rank holds, but for those of its FFN columns.
+std::int64_t fixed_vectors(const ShardShape& shape, const RankShare& share, bool first_rank) {
+  const std::int64_t whole = shape.layer_vectors + (first_rank ? shape.first_rank_vectors : 0);
+  const std::int64_t layer = whole * shape.hidden + shape.layer_elements +
+                             share.q_heads.size() * shape.q_head_elements +
+                             share.kv_heads.size() * shape.kv_head_elements;
+  return shape.layers * layer + shape.last_vectors * shape.hidden;
 }
 
 // All that a rank holds but its FFN columns.
-std::int64_t fixed_parameters(const ShardShape& shape, const RankShare& share) {
+std::int64_t fixed_parameters(const ShardShape& shape, const RankShare& share, bool first_rank) {
   const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();  // q, o; k, v
-  const std::int64_t layer = shape.hidden * (heads * shape.head_dim + 2);           // 2 norms
   const std::int64_t tables = shape.tied_head ? 1 : 2;
-  return shape.layers * layer + shape.hidden + tables * share.vocabulary.size() * shape.hidden;
+  const std::int64_t rows = tables * share.vocabulary.size() + share.positions.size();
+  return shape.hidden * (shape.layers * heads * shape.head_dim + rows) +
+         fixed_vectors(shape, share, first_rank);
 }
 
 // Large enough that a unit more or less is under a sixteenth of a share.
@@ -106,7 +116,7 @@ std::vector<std::int64_t> deal_ffn(const ShardShape& shape, const std::vector<Ra
   columns.back() += shape.ffn % granule;
   std::vector<std::int64_t> held(shares.size());
   for (std::size_t r = 0; r < shares.size(); ++r) {
-    held[r] = fixed_parameters(shape, shares[r]) + columns[r] * weight;
+    held[r] = fixed_parameters(shape, shares[r], r == 0) + columns[r] * weight;
   }
   for (std::int64_t unit = ranks; unit < shape.ffn / granule; ++unit) {
     const auto least = std::min_element(held.begin(), held.end());
@@ -125,6 +135,7 @@ ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
   const std::vector<Range> heads = split_query_heads(shape.q_heads, shape.kv_heads, ranks);
   const std::vector<Range> rows =
       split_evenly(shape.vocabulary, ranks, vocabulary_granule(shape.vocabulary, ranks));
+  const std::vector<Range> positions = split_evenly(shape.positions, ranks);
   shares_.resize(heads.size());
   for (std::size_t r = 0; r < shares_.size(); ++r) {
     RankShare& share = shares_[r];
@@ -134,14 +145,18 @@ ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
       share.kv_of_q.push_back(static_cast<int>(q / group - share.kv_heads.begin));
     }
     share.vocabulary = rows[r];
+    share.positions = positions[r];
     share.layers = {0, shape.layers};
   }
   const std::vector<std::int64_t> columns = deal_ffn(shape, shares_);
   std::int64_t begin = 0;
   for (std::size_t r = 0; r < shares_.size(); ++r) {
-    shares_[r].ffn = {begin, begin + columns[r]};
-    shares_[r].parameters =
-        fixed_parameters(shape, shares_[r]) + columns[r] * ffn_column_parameters(shape);
+    RankShare& share = shares_[r];
+    share.ffn = {begin, begin + columns[r]};
+    share.parameters =
+        fixed_parameters(shape, share, r == 0) + columns[r] * ffn_column_parameters(shape);
+    share.vectors =
+        fixed_vectors(shape, share, r == 0) + columns[r] * shape.ffn_column_elements * shape.layers;
     begin += columns[r];
   }
 }

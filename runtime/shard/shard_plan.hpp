@@ -19,6 +19,16 @@ struct ShardShape {
   std::int64_t ffn = 0;
   std::int64_t vocabulary = 0;
   bool tied_head = false;
+  std::int64_t ffn_matrices = 3;  // of [ffn, hidden]: gate, up and down
+  std::int64_t positions = 0;     // rows of learned positions
+  // Vectors: norms and biases.
+  std::int64_t layer_vectors = 2;       // of `hidden` elements, on every rank, in each layer
+  std::int64_t last_vectors = 1;        // the same behind the last layer
+  std::int64_t first_rank_vectors = 0;  // the same in each layer, on rank 0 alone
+  std::int64_t layer_elements = 0;      // others on every rank, in each layer
+  std::int64_t q_head_elements = 0;     // of each query head
+  std::int64_t kv_head_elements = 0;
+  std::int64_t ffn_column_elements = 0;
 };
 
 // One rank's part. Query heads, FFN columns and vocabulary rows are owned by exactly one rank; KV
@@ -29,8 +39,10 @@ struct RankShare {
   std::vector<int> kv_of_q;  // [q_heads.size()]: index within kv_heads of each local query head
   Range ffn;
   Range vocabulary;
+  Range positions;  // of learned positions, split as the vocabulary is
   Range layers;
-  std::int64_t parameters = 0;  // matrices and norms that this rank holds
+  std::int64_t parameters = 0;  // elements of matrices and vectors that this rank holds
+  std::int64_t vectors = 0;     // those of them that are norms and biases: f32 in memory
 };
 
 // A pure function of (shape, ranks): equal on every rank that computes it.

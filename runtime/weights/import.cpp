@@ -28,10 +28,16 @@ struct Step {
   const ImportTensor* wanted = nullptr;
   std::int64_t head_rows = 1;  // rows that must stay together
 
+  // Of the source, in the stored type.
   std::int64_t row_bytes() const {
     return source->row_elements() * static_cast<std::int64_t>(size_of(wanted->dtype));
   }
   std::uint64_t bytes() const { return static_cast<std::uint64_t>(source->rows() * row_bytes()); }
+  // What the pick leaves of the dimension that becomes the stored rows.
+  std::int64_t stored_rows() const {
+    const std::int64_t all = wanted->transpose ? source->row_elements() : source->rows();
+    return wanted->pick.block > 0 ? wanted->pick.rows() : all;
+  }
 };
 
 template <typename... Args>
@@ -57,8 +63,19 @@ void check_step(const ImportJob& job, const Step& step) {
   if (wanted->transpose && dims != 2) {
     fail(job, *wanted, "is {}; wanted two dimensions to transpose", shape);
   }
+  const RowPick& pick = wanted->pick;
+  const std::int64_t last = pick.first + (pick.blocks - 1) * pick.stride + pick.block;
+  if (last > (wanted->transpose ? source->row_elements() : source->rows()) ||
+      (wanted->transpose && pick.blocks != 1)) {
+    fail(job, *wanted, "is {}; wanted {} times {} rows from row {} on, {} apart", shape,
+         pick.blocks, pick.block, pick.first, pick.stride);
+  }
+  if (wanted->add != 0 && wanted->dtype != DType::f32) {
+    fail(job, *wanted, "wants {} added in {}; sums are stored as f32", wanted->add,
+         name_of(wanted->dtype));
+  }
   if (wanted->interleaved_heads > 0 &&
-      source->rows() % (2 * std::int64_t{wanted->interleaved_heads}) != 0) {
+      step.stored_rows() % (2 * std::int64_t{wanted->interleaved_heads}) != 0) {
     fail(job, *wanted, "is {}; wanted rows for {} heads of even size", shape,
          wanted->interleaved_heads);
   }
@@ -78,7 +95,7 @@ std::vector<Step> plan_steps(const TensorSource& source, const ImportJob& job) {
     Step step{found->second, &wanted};
     check_step(job, step);
     if (wanted.interleaved_heads > 0) {
-      step.head_rows = step.source->rows() / wanted.interleaved_heads;
+      step.head_rows = step.stored_rows() / wanted.interleaved_heads;
     }
     steps.push_back(step);
   }
@@ -98,6 +115,7 @@ ModelContents contents_of(const ImportJob& job, const std::vector<Step>& steps) 
     if (step.wanted->transpose) {
       std::reverse(shape.begin(), shape.end());
     }
+    shape[0] = step.stored_rows();
     contents.tensors.push_back({.name = step.wanted->name,
                                 .dtype = step.wanted->dtype,
                                 .shape = std::move(shape),
@@ -139,8 +157,8 @@ class Worker {
       return;
     }
     const std::int64_t rows = rows_per_block(step.row_bytes() * step.head_rows) * step.head_rows;
-    for (std::int64_t begin = 0; begin < step.source->rows(); begin += rows) {
-      const Range range{begin, std::min(begin + rows, step.source->rows())};
+    for (std::int64_t begin = 0; begin < step.stored_rows(); begin += rows) {
+      const Range range{begin, std::min(begin + rows, step.stored_rows())};
       const auto bytes = static_cast<std::size_t>(range.size() * step.row_bytes());
       grow(block_, bytes);
       read(step, range, block_.data());
@@ -156,14 +174,38 @@ class Worker {
   // Whole heads, in the stored type and order of rows.
   void read(const Step& step, Range rows, std::byte* dst) {
     if (step.head_rows == 1) {
-      source_.read_rows(*step.source, rows, step.wanted->dtype, dst);
+      read_picked(step, rows, dst);
       return;
     }
     const auto bytes = static_cast<std::size_t>(rows.size() * step.row_bytes());
     grow(pairs_, bytes);
-    source_.read_rows(*step.source, rows, step.wanted->dtype, pairs_.data());
+    read_picked(step, rows, pairs_.data());
     split_rotary_pairs(std::span(pairs_).first(bytes), static_cast<std::size_t>(step.row_bytes()),
                        step.head_rows, dst);
+  }
+
+  // Rows counted among those that the pick leaves, run by run.
+  void read_picked(const Step& step, Range rows, std::byte* dst) {
+    const RowPick& pick = step.wanted->pick;
+    for (std::int64_t at = rows.begin; at < rows.end;) {
+      Range run{at, rows.end};
+      if (pick.block > 0) {
+        const std::int64_t within = at % pick.block;
+        const std::int64_t first = pick.first + at / pick.block * pick.stride + within;
+        run = {first, first + std::min(pick.block - within, rows.end - at)};
+      }
+      source_.read_rows(*step.source, run, step.wanted->dtype, dst);
+      add(step.wanted->add, dst, run.size() * step.source->row_elements());
+      dst += run.size() * step.row_bytes();
+      at += run.size();
+    }
+  }
+
+  static void add(float summand, std::byte* values, std::int64_t count) {
+    if (summand != 0) {
+      auto* const begin = reinterpret_cast<float*>(values);
+      std::for_each(begin, begin + count, [summand](float& value) { value += summand; });
+    }
   }
 
   void write(std::size_t index, std::int64_t first_row, std::span<const std::byte> rows) {
@@ -172,10 +214,10 @@ class Worker {
   }
 
   void import_transposed(std::size_t index, const Step& step) {
-    const std::int64_t stored_rows = step.source->row_elements();
+    const std::int64_t stored_rows = step.stored_rows();
     const std::size_t element = size_of(step.wanted->dtype);
     const auto whole = std::make_unique_for_overwrite<std::byte[]>(step.bytes());
-    read(step, {0, step.source->rows()}, whole.get());
+    source_.read_rows(*step.source, {0, step.source->rows()}, step.wanted->dtype, whole.get());
     const std::int64_t row_bytes = step.source->rows() * static_cast<std::int64_t>(element);
     const std::int64_t rows = rows_per_block(row_bytes);
     for (std::int64_t begin = 0; begin < stored_rows; begin += rows) {
@@ -184,8 +226,8 @@ class Worker {
       grow(block_, bytes);
       transpose_block({.src = whole.get(),
                        .rows = step.source->rows(),
-                       .src_columns = stored_rows,
-                       .first_column = begin,
+                       .src_columns = step.source->row_elements(),
+                       .first_column = step.wanted->pick.first + begin,
                        .columns = count,
                        .element_bytes = element,
                        .dst = block_.data()});

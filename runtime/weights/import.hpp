@@ -14,14 +14,30 @@
 
 namespace tutti {
 
+// Rows of a source that holds more than one tensor: block b is the rows
+// [first + b * stride, first + b * stride + block).
+struct RowPick {
+  std::int64_t first = 0;
+  std::int64_t block = 0;  // 0: all rows
+  std::int64_t stride = 0;
+  std::int64_t blocks = 1;
+
+  std::int64_t rows() const { return block * blocks; }
+};
+
 struct ImportTensor {
   std::string name;  // canonical
   std::string source_name;
   DType dtype = DType::bf16;
-  bool transpose = false;  // source [out, in] -> stored [in, out], for row-parallel weights
+  // source [out, in] -> stored [in, out], for row-parallel weights; or source [in, out] -> stored
+  // [out, in], for the others where a family stores all so
+  bool transpose = false;
   // GGUF stores q and k rows of the llama family in interleaved rotary order; with heads > 0 the
   // rows of each head go back to the half-split order: stored row j*(d/2)+i <- source row 2*i+j.
   int interleaved_heads = 0;
+  // Of the source's rows; of its columns, and one block only, where it is transposed.
+  RowPick pick = {};
+  float add = 0;  // to every element; the stored type is f32 then
 };
 
 struct ImportJob {

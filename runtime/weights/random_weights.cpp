@@ -55,7 +55,7 @@ void RandomWeights::load_vector(Device& device, const WeightSlice& slice) const 
   fill_random(Exec{}, {.key = random_tensor_key(seed_, slice.name),
                        .first_row = slice.rows.begin,
                        .scale = 0.1f,
-                       .offset = 1,
+                       .offset = slice.name.ends_with(".bias") ? 0.0f : 1.0f,
                        .y = stored.view()});
   std::vector<float> widened(static_cast<std::size_t>(slice.rows.size()));
   widen_elements(dtype_, {stored.data<std::byte>(), stored.bytes()}, widened.data());

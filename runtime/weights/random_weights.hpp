@@ -14,9 +14,9 @@ namespace tutti {
 // Where the elements of one tensor start in the counter space: a hash of seed and name.
 std::uint64_t random_tensor_key(std::uint64_t seed, const std::string& name);
 
-// Matrices have standard deviation 1 / sqrt(longer side), vectors 1 + a tenth of that of a unit
-// normal; all have the dtype given. Elements are made where they are wanted (kernels/fill_random);
-// `on_bytes` hears how many more there are, on the thread that loads.
+// Matrices have standard deviation 1 / sqrt(longer side), vectors 1 (biases 0) + a tenth of a
+// unit normal; all have the dtype given. Elements are made where they are wanted
+// (kernels/fill_random); `on_bytes` hears how many more there are, on the thread that loads.
 class RandomWeights final : public WeightSource {
  public:
   // Errors: ConfigError for i32.

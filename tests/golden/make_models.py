@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/models/: tiny random Llama models and what transformers computes with them.
+"""Makes tests/golden/models/: tiny random models and what transformers computes with them.
 
     python3 -m venv V && V/bin/pip install torch transformers safetensors numpy
     V/bin/python tests/golden/make_models.py          # all of them, or the names given
@@ -15,7 +15,8 @@ rounded to bf16 (nearest even) first, as `tutti import --dtype bf16` stores them
 arithmetic is float32. The greedy tokens come from whole forward passes without a cache, so that
 they do not share a mistake of one. `f32_noise` is the largest difference between these logits and
 the same in float64: what the order of float32 sums may change. Seeds are searched until the two
-best logits of every greedy step lie at least 0.02 apart.
+best logits of every greedy step lie at least 0.02 apart (less for models that are too small or too
+tame for that: see Golden.margin in golden_models.py, which lists the models of families but Llama).
 
 Norm weights are multiples of 1/64, exact in all dtypes, so that it does not matter whether an
 importer rounds them. The weights come from numpy's PCG64, equal with any version of torch.
@@ -25,13 +26,14 @@ import pathlib
 import platform
 import re
 import sys
+import tempfile
 
 import numpy as np
 import safetensors
 import torch
 import transformers
-from safetensors.torch import save_file
-from transformers import LlamaForCausalLM
+from golden_models import GOLDENS
+from safetensors.torch import load_file, save_file
 
 HERE = pathlib.Path(__file__).parent / "models"
 LENGTHS = (1, 7, 33, 70)  # cross the borders of pages of 16
@@ -102,11 +104,56 @@ def random_weights(config, seed):
     return w
 
 
+# How far a family's matrices spread: (end of the name, gain).
+GAINS = (("embed_tokens.weight", 3.0), ("embed_in.weight", 3.0), ("wte.weight", 3.0),
+         ("word_embeddings.weight", 3.0), ("wpe.weight", 1.0), ("lm_head.weight", 3.0),
+         ("embed_out.weight", 3.0), ("q_proj.weight", 1.4), ("k_proj.weight", 1.4),
+         ("qkv_proj.weight", 1.4), ("query_key_value.weight", 1.4), ("Wqkv.weight", 1.4),
+         ("c_attn.weight", 1.4))
+
+
+def generic_weights(config, seed):
+    """Like random_weights for any family, under the names of its files on the hub."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    model = model_class(config)(config_object(config))
+    state = model.state_dict()
+    for name, tensor in state.items():
+        shape = tuple(tensor.shape)
+        if name.endswith("bias"):
+            values = rng.integers(-32, 33, shape) / 64
+        elif len(shape) == 1:
+            # Gemma's norms multiply by 1 + weight.
+            middle = 0 if config["model_type"].startswith("gemma") else 64
+            values = (middle + rng.integers(-32, 33, shape)) / 64
+        else:
+            gain = next((g for end, g in GAINS if name.endswith(end)), 1.5)
+            inner = shape[0] if config["model_type"] == "gpt2" and name.endswith(CONV1D) else shape[-1]
+            if config["model_type"].startswith("gemma") and gain == 3.0:
+                gain = 0.6  # the embedding is scaled: the token itself must not drown the rest
+            values = rng.standard_normal(shape) * gain / np.sqrt(inner)
+        tensor.copy_(torch.from_numpy(np.asarray(values, dtype=np.float32)))
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save_pretrained(scratch)
+        return load_file(pathlib.Path(scratch) / "model.safetensors")
+
+
+# GPT-2 stores these [in, out].
+CONV1D = ("c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+
+
+def config_object(config):
+    return transformers.AutoConfig.for_model(**config)
+
+
+def model_class(config):
+    return getattr(transformers, config["architectures"][0])
+
+
 def save(folder, config, weights, dtype, shards):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*"):
         old.unlink()
-    (folder / "config.json").write_text(json.dumps(BASE | config, indent=1) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     weights = {k: v.to(dtype).contiguous() for k, v in weights.items()}
     if shards == 1:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
@@ -128,26 +175,32 @@ def logits(model, ids):
 
 
 @torch.no_grad()
-def greedy(model, prompt):
+def greedy(model, prompt, new_tokens):
     """(tokens, smallest gap between the two best logits); end-of-sequence is not looked at."""
     ids, margin = list(prompt), float("inf")
-    for _ in range(NEW_TOKENS):
+    for _ in range(new_tokens):
         best = logits(model, ids)[-1].topk(2)
         margin = min(margin, float(best.values[0] - best.values[1]))
         ids.append(int(best.indices[0]))
     return ids[len(prompt):], margin
 
 
-def run_variant(folder, prompts, through, rows_out):
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+def load(folder, dtype):
+    config = json.loads((folder / "config.json").read_text())
+    return model_class(config).from_pretrained(folder, dtype=dtype,
+                                               attn_implementation="eager").eval()
+
+
+def run_variant(folder, prompts, through, rows_out, new_tokens):
+    model = load(folder, torch.float32)
     if through is not None:
         for p in model.parameters():
             p.data = p.data.to(through).to(torch.float32)
-    wide = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float64).eval()
+    wide = load(folder, torch.float64)
     wide.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
     out, noise = [], 0.0
     for prompt in prompts:
-        tokens, margin = greedy(model, prompt)
+        tokens, margin = greedy(model, prompt, new_tokens)
         ids = prompt + tokens[:-1]
         n = len(prompt)
         all_rows = logits(model, ids)
@@ -160,25 +213,38 @@ def run_variant(folder, prompts, through, rows_out):
     return dict(f32_noise=noise, prompts=out)
 
 
+def described(name):
+    """(config, stored dtype, shards, prompt lengths, new tokens, margin, what the test must know)"""
+    if name in MODELS:
+        config, dtype, shards = MODELS[name]
+        return BASE | config, dtype, shards, LENGTHS, NEW_TOKENS, MIN_MARGIN, {}
+    golden = GOLDENS[name]
+    limits = {"max_context": golden.max_context} if golden.max_context else {}
+    return (golden.config, getattr(torch, golden.dtype), 1, golden.lengths, golden.new_tokens,
+            golden.margin, limits)
+
+
+@torch.no_grad()
 def make(name):
-    config, dtype, shards = MODELS[name]
+    config, dtype, shards, lengths, new_tokens, min_margin, limits = described(name)
     folder = HERE / name
     rng = np.random.Generator(np.random.PCG64(7))
-    prompts = [rng.integers(2, config["vocab_size"], n).tolist() for n in LENGTHS]
+    prompts = [rng.integers(2, config["vocab_size"], n).tolist() for n in lengths]
     for seed in range(1, 200):
-        save(folder, config, random_weights(config, seed), dtype, shards)
+        weights = random_weights if name in MODELS else generic_weights
+        save(folder, config, weights(config, seed), dtype, shards)
         rows, variants = [], {}
-        variants["stored"] = run_variant(folder, prompts, None, rows)
+        variants["stored"] = run_variant(folder, prompts, None, rows, new_tokens)
         if dtype != torch.bfloat16:
-            variants["bf16"] = run_variant(folder, prompts, torch.bfloat16, rows)
+            variants["bf16"] = run_variant(folder, prompts, torch.bfloat16, rows, new_tokens)
         margin = min(p["min_margin"] for v in variants.values() for p in v["prompts"])
-        if margin >= MIN_MARGIN:
+        if margin >= min_margin:
             break
     else:
-        sys.exit(f"{name}: no seed keeps the best two logits {MIN_MARGIN} apart")
+        sys.exit(f"{name}: no seed keeps the best two logits {min_margin} apart")
     if dtype == torch.bfloat16:  # for information: all arithmetic in bf16 too
-        pure = LlamaForCausalLM.from_pretrained(folder, dtype=dtype).eval()
-        f32 = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        pure = load(folder, dtype)
+        f32 = load(folder, torch.float32)
         diff = max(float((logits(pure, p).float() - logits(f32, p)).abs().max()) for p in prompts)
         variants["stored"]["pure_bf16_max_difference"] = round(diff, 4)
     flat = np.concatenate(rows).astype("<f4")
@@ -188,7 +254,7 @@ def make(name):
         versions=dict(python=platform.python_version(), torch=torch.__version__,
                       transformers=transformers.__version__, numpy=np.__version__,
                       safetensors=safetensors.__version__),
-        vocab_size=config["vocab_size"], new_tokens=NEW_TOKENS, prompts=prompts,
+        vocab_size=config["vocab_size"], new_tokens=new_tokens, **limits, prompts=prompts,
         largest_logit=float(np.abs(flat).max()), variants=variants)
     text = json.dumps(doc, indent=1)
     # Lists of numbers on one line each.
@@ -206,5 +272,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    for model_name in sys.argv[1:] or MODELS:
+    for model_name in sys.argv[1:] or [*MODELS, *GOLDENS]:
         make(model_name)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -32,7 +33,40 @@ struct Golden {
   std::filesystem::path folder;
   std::vector<Expected> prompts;
   float tolerance = 0;
+  std::int64_t max_context = 0;  // of the run; 0: the model's own
 };
+
+inline std::filesystem::path golden_folder(const std::string& name) {
+  return std::filesystem::path("tests/golden/models") / name;
+}
+
+// All that make_models.py made, in order.
+inline std::vector<std::string> golden_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("tests/golden/models")) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+inline nlohmann::json read_json(const std::filesystem::path& path) {
+  return nlohmann::json::parse(std::ifstream(path));
+}
+
+// "stored", and "bf16" where the model is not stored so.
+inline std::vector<std::string> variants(const std::string& name) {
+  std::vector<std::string> found;
+  const nlohmann::json doc = read_json(golden_folder(name) / "expected.json");
+  for (const auto& [variant, entry] : doc.at("variants").items()) {
+    found.push_back(variant);
+  }
+  return found;
+}
+
+inline std::int64_t query_heads(const std::string& name) {
+  return spec_of(*open_source(golden_folder(name))).q_heads;
+}
 
 // The goldens' own rounding error is known: f32_noise is their largest distance to the same in
 // float64. Ours comes from the same float32 operations with the sums in another order (other
@@ -46,8 +80,9 @@ inline float tolerance_of(double noise) {
 
 inline Golden read_golden(const std::string& name, const std::string& variant) {
   using nlohmann::json;
-  Golden golden{.folder = std::filesystem::path("tests/golden/models") / name};
-  const json doc = json::parse(std::ifstream(golden.folder / "expected.json"));
+  Golden golden{.folder = golden_folder(name)};
+  const json doc = read_json(golden.folder / "expected.json");
+  golden.max_context = doc.value("max_context", 0);
   const auto vocabulary = doc.at("vocab_size").get<std::size_t>();
   const json& wanted = doc.at("variants").at(variant);
   golden.tolerance = tolerance_of(wanted.at("f32_noise").get<double>());

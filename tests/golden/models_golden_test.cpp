@@ -72,8 +72,9 @@ TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
   run_ranks(ranks, [&](int rank, Communicator& group, ControlPlane&) {
     const auto device = make_host_device(1);
     const ModelFileSource weights(file, {});
-    const auto model = make_model(spec, plan, *device, group, weights,
-                                  {.max_step_tokens = kChunk, .max_logit_rows = kChunk});
+    const auto model = make_model(
+        spec, plan, *device, group, weights,
+        {.max_step_tokens = kChunk, .max_logit_rows = kChunk, .max_context = golden.max_context});
     for (const Expected& expected : golden.prompts) {
       SCOPED_TRACE(fmt::format("prompt of {} tokens", expected.prompt.size()));
       run_prompt(*model, *device, rank, expected, golden.tolerance);
@@ -82,22 +83,16 @@ TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
 }
 
 std::vector<Case> cases() {
-  // The last count of each is the largest there is: one query head on each rank.
-  const std::vector<std::pair<std::string, int>> models{{"llama-14q2kv", 14},
-                                                        {"llama-9q3kv-tied", 9},
-                                                        {"llama-untied-linear", 8},
-                                                        {"llama-rope3", 6},
-                                                        {"llama-bf16", 4}};
   std::vector<Case> all;
-  for (const auto& [model, heads] : models) {
-    for (const std::string variant : {"stored", "bf16"}) {
-      if (model == "llama-bf16" && variant == "bf16") {
-        continue;  // stored so
-      }
+  for (const std::string& model : test::golden_names()) {
+    const auto heads = static_cast<int>(test::query_heads(model));
+    for (const std::string& variant : test::variants(model)) {
       for (const int ranks : {1, 2, 3, 4}) {
-        all.push_back({model, variant, ranks});
+        if (ranks <= heads) {
+          all.push_back({model, variant, ranks});
+        }
       }
-      if (heads > 4) {
+      if (heads > 4) {  // the largest count there is: one query head on each rank
         all.push_back({model, variant, heads});
       }
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The rules of the house that a compiler does not check.
 #
-#   tests/lint/lint.sh CHECK [ROOT]     CHECK: layering third_parties size headers words decisions
+#   tests/lint/lint.sh CHECK [ROOT]     CHECK: layering third_parties size headers words decisions families
 #                                              format shell (77: no clang-format 14, no shellcheck)
 # Prints every offence as file: what is wrong; exit code 1 where there is one.
 set -euo pipefail
@@ -121,6 +121,20 @@ check_words() {
   hits=$(grep -rInE "$words" --exclude-dir='build*' --exclude-dir=.git --exclude-dir=seeds \
     --exclude='*.txt' --exclude=.git . | cut -c 1-200 || true)
   [[ -z $hits ]] || offence "$hits"
+}
+
+# A family that is registered has a shape, a golden and a row in the README.
+check_families() {
+  local name architecture
+  while read -r name; do
+    grep -qs "\"architecture\": \"$name\"" models/shapes/*.json ||
+      offence "models: family '$name' has no shape in models/shapes"
+    grep -qs "^| .*\`$name\`" README.md || offence "README.md: family '$name' has no row in the table"
+    architecture=$(grep -lE "\.name = \"$name\"" models/*.cpp | xargs grep -hoE \
+      '"[A-Za-z0-9]+(ForCausalLM|LMHeadModel)"' | head -n 1)
+    grep -qs "$architecture" tests/golden/models/*/config.json ||
+      offence "tests/golden/models: family '$name' has no golden of $architecture"
+  done < <(existing models/*.cpp | xargs -r sed -n '/^const Family /s/.*\.name = "\([a-z0-9-]*\)".*/\1/p')
 }
 
 check_decisions() {

@@ -31,6 +31,7 @@ refuses size launch/a.cpp "$(printf '// A.\\n%.0s' {1..501})" '501 lines'
 refuses headers kernels/a.hpp '// A.\nint a();\n' 'pragma once'
 refuses headers kernels/a.hpp '#pragma once\nint a();\n' 'what it is for'
 refuses words launch/a.cpp '// see /root''/.profile\n' 'launch/a.cpp'
+refuses families models/a.cpp '// A.\nconst Family kA{.name = "a",\n' "family 'a' has no shape"
 refuses decisions docs/decisions/1.md "$(printf 'x\\n%.0s' {1..61})" '61 lines'
 cp "$(dirname "$lint")/../../.clang-format" "$tree/"
 refuses format launch/a.cpp '// A.\nint  a( );\n' 'launch/a.cpp'

@@ -155,9 +155,13 @@ TEST(ImportJob, ReadsBothSpellingsOfRotaryScaling) {
 TEST(ImportJob, RefusesWhatWouldChangeTheAnswers) {
   const std::vector<std::pair<json, std::string>> cases{
       {{{"hidden_act", "gelu"}}, "hidden_act"},
-      {{{"attention_bias", true}}, "attention_bias"},
+      {{{"attention_bias", true}}, "self_attn.q_proj.bias"},
+      {{{"attention_scores_bias", true}}, "'attention_scores_bias' (true) is not understood"},
       {{{"mlp_bias", true}}, "mlp_bias"},
-      {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}}}, "yarn"},
+      {{{"rope_scaling", {{"rope_type", "ntk"}, {"factor", 2.0}}}}, "rope type 'ntk'"},
+      {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}, {"mscale", 1.0}}}}, "mscale"},
+      {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}, {"slope", 1}}}}, "slope"},
+      {{{"partial_rotary_factor", 0.3}}, "rotary_dim"},
       {{{"quantization_config", {{"bits", 4}}}}, "quantization_config"},
       {{{"architectures", {"MambaForCausalLM"}}}, "known are LlamaForCausalLM"},
       {{{"hidden_size", "16"}}, "hidden_size"},

@@ -44,6 +44,11 @@ TEST(PeerVerdict, BlamesNobodyWhileSomethingMoves) {
   EXPECT_FALSE(judge_peers(PeerQuestion::wait, 0, 10, {waits(10), waits(1)}));
 }
 
+TEST(PeerVerdict, LeavesWhoIsInAnEarlierStageToTheDeadlineOfThat) {
+  EXPECT_FALSE(judge_peers(PeerQuestion::wait, 0, 10, {waits(10), works(60, 4), works(60)}));
+  EXPECT_TRUE(judge_peers(PeerQuestion::wait, 0, 10, {waits(10), works(60, 5), works(60)}));
+}
+
 TEST(PeerVerdict, LetsRanksRestWhileAllAreAlive) {
   EXPECT_FALSE(judge_peers(PeerQuestion::rest, 1, 10, {works(1000), rests(1000), rests(1000)}));
 }

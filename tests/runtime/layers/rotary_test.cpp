@@ -67,7 +67,7 @@ TEST(Rotary, FactorsDivideEachFrequency) {
 }
 
 TEST(Rotary, RefusesAnUnknownKindByName) {
-  EXPECT_THROW(rotary_frequencies(8, 10000, {.kind = "yarn"}), ConfigError);
+  EXPECT_THROW(rotary_frequencies(8, 10000, {.kind = "ntk"}), ConfigError);
 }
 
 }  // namespace

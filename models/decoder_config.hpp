@@ -1,0 +1,53 @@
+// The part of a source's configuration that nearly all decoders share.
+#pragma once
+
+#include "models/config_reader.hpp"
+
+namespace tutti {
+
+// What the reference's configuration class takes for a field that is missing.
+struct HfDefaults {
+  std::int64_t kv_heads = 0;  // 0: as many as query heads
+  std::int64_t head_dim = 0;  // 0: hidden size / query heads
+  std::int64_t context_length = 2048;
+  double norm_eps = 1e-6;
+  double rope_theta = 10000;
+  bool tied_head = false;
+  double rotary_share = 1;  // of a head, that is rotated
+};
+
+// Layers, sizes, heads, RMS epsilon, tied head and rotary positions under Llama's names, and the
+// fields that every configuration may have without effect. Errors: ModelFileError.
+DecoderSpec read_hf_decoder(const ConfigReader& config, const HfDefaults& defaults);
+
+// The same of a GGUF file; the vocabulary is that of token_embd.weight and the head is tied where
+// there is no output.weight.
+DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source);
+// The same of a family with LayerNorms: norm, its bias, and biases of all products where there are
+// such tensors.
+DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const TensorSource& source);
+
+// Of config.json. Errors: ModelFileError for another activation than silu, gelu, gelu_new,
+// gelu_fast, gelu_pytorch_tanh and relu.
+Activation read_hf_activation(const ConfigReader& config, const std::string& field,
+                              const std::string& fallback);
+
+// rotary_dim from "partial_rotary_factor", of the configuration or of its rope_parameters.
+void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec& spec);
+
+// A window of all layers; one that is as long as the context hides nothing and is dropped.
+void set_window(DecoderSpec& spec, std::int64_t tokens);
+// The same from "sliding_window".
+void read_hf_window(const ConfigReader& config, DecoderSpec& spec);
+
+// Qwen's window, which no published model uses: off, and what is said about it is ignored.
+void refuse_hf_window(const ConfigReader& config);
+
+// Which layers have spec.window by "layer_types", where that is there; else what the caller set
+// stays. Errors: ModelFileError where they follow no rule that full_attention_every can say.
+void read_hf_layer_types(const ConfigReader& config, DecoderSpec& spec);
+
+// Fields of config.json that train, generate or describe, and never compute a logit.
+void ignore_hf_fields(const ConfigReader& config);
+
+}  // namespace tutti

@@ -1,0 +1,86 @@
+#include "models/decoder_layer.hpp"
+
+#include <fmt/format.h>
+
+#include "kernels/residual_add.hpp"
+#include "models/decoder_weights.hpp"
+
+namespace tutti {
+namespace {
+
+std::string prefix(std::int64_t index) {
+  return fmt::format("layers.{}.", index);
+}
+
+AttentionLayer load_attention(WeightLoader& loader, const std::string& layer,
+                              const DecoderSpec& spec, const RankShare& share, int rank) {
+  const std::string o = layer + "attention.o";
+  return {ColumnParallelLinear(load_qkv(loader, layer, spec, share),
+                               load_qkv_bias(loader, layer, spec, share)),
+          RowParallelLinear(load_row_parallel(loader, o, spec.q_heads * spec.head_dim,
+                                              head_rows(share.q_heads, spec), spec.hidden),
+                            load_summand_bias(loader, o, spec, rank)),
+          load_qk_norm(loader, layer + "attention.q_norm", spec, spec.q_heads, share.q_heads),
+          load_qk_norm(loader, layer + "attention.k_norm", spec, spec.kv_heads, share.kv_heads)};
+}
+
+Mlp load_mlp(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+             const RankShare& share, int rank) {
+  const std::string down = layer + "mlp.down";
+  return {ColumnParallelLinear(load_mlp_in(loader, layer, spec, share),
+                               load_mlp_bias(loader, layer, spec, share)),
+          RowParallelLinear(load_row_parallel(loader, down, spec.ffn, share.ffn, spec.hidden),
+                            load_summand_bias(loader, down, spec, rank)),
+          spec.activation, spec.gated};
+}
+
+// Where the spec has a norm of this name.
+Norm load_norm_at(WeightLoader& loader, const std::string& layer, const char* name,
+                  const DecoderSpec& spec) {
+  return spec.has_norm(name) ? load_norm(loader, layer + name, spec) : Norm();
+}
+
+void run_parallel(const Exec& exec, const DecoderLayer& layer, const AttentionShape& shape,
+                  int index, const LayerStep& at, const Norm& next) {
+  layer.mlp.forward_summand(exec, at.mlp, at.x, at.side);
+  if (!at.spec.shared_norm) {
+    layer.attention_norm.forward(exec, at.residual, at.x);
+  }
+  layer.attention.forward_summand(exec, shape, at.step, at.cache, index, at.group, at.attention,
+                                  at.x, at.x);
+  residual_add(exec, {.x = at.x, .residual = at.side, .y = at.x});
+  join_residual(exec, at.group, {}, next, {.x = at.x, .residual = at.residual});
+}
+
+}  // namespace
+
+DecoderLayer::DecoderLayer(WeightLoader& loader, std::int64_t index, const DecoderSpec& spec,
+                           const RankShare& share, int rank)
+    : attention_norm(load_norm_at(loader, prefix(index), "attention_norm", spec)),
+      attention(load_attention(loader, prefix(index), spec, share, rank)),
+      attention_post_norm(load_norm_at(loader, prefix(index), "attention_post_norm", spec)),
+      mlp_norm(load_norm_at(loader, prefix(index), "mlp_norm", spec)),
+      mlp(load_mlp(loader, prefix(index), spec, share, rank)),
+      mlp_post_norm(load_norm_at(loader, prefix(index), "mlp_post_norm", spec)) {}
+
+std::size_t DecoderLayer::bytes() const {
+  return attention_norm.bytes() + attention.bytes() + attention_post_norm.bytes() +
+         mlp_norm.bytes() + mlp.bytes() + mlp_post_norm.bytes();
+}
+
+void run_layer(const Exec& exec, const DecoderLayer& layer, const AttentionShape& shape, int index,
+               const LayerStep& at, const Norm& next) {
+  if (at.spec.parallel) {
+    run_parallel(exec, layer, shape, index, at, next);
+    return;
+  }
+  const JoinArgs join{
+      .x = at.x, .residual = at.residual, .scale = static_cast<float>(at.spec.residual_scale)};
+  layer.attention.forward_summand(exec, shape, at.step, at.cache, index, at.group, at.attention,
+                                  at.x, at.x);
+  join_residual(exec, at.group, layer.attention_post_norm, layer.mlp_norm, join);
+  layer.mlp.forward_summand(exec, at.mlp, at.x, at.x);
+  join_residual(exec, at.group, layer.mlp_post_norm, next, join);
+}
+
+}  // namespace tutti
