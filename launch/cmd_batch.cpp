@@ -255,6 +255,7 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
   session.load(choose_kv_tokens(session, mpi, options, running), running);
   const std::vector<RankSeat> seats = gather_seats(session, mpi.host());
   ExitCode code = ExitCode::fine;
+  mpi.state().end_with(static_cast<int>(ExitCode::again));  // what is answered is kept
   session.serve([&](Engine& engine) { code = work(session, engine, options, desk, seats); },
                 {.prefix_caching = options.prefix_cache, .max_running = running});
   code = static_cast<ExitCode>(from_root(session.control(), static_cast<int>(code)));

@@ -5,6 +5,7 @@
 #include "launch/build_info.hpp"
 #include "launch/output.hpp"
 #include "launch/suggest.hpp"
+#include "launch/watch_times.hpp"
 #include "runtime/comm/agreement.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
 
@@ -81,6 +82,7 @@ ExitCode run_command_line(const MpiSession& mpi, const std::vector<std::string>&
   if (mpi.size() > 1) {
     require_same_command_line(mpi, arguments);
   }
+  mpi.state().enter({.name = "at work", .deadline = watch_times(arguments).peer, .pace = true});
   if (arguments.empty()) {
     throw UsageError("wanted a command, found none: see 'tutti --help'");
   }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.hpp"
@@ -32,26 +31,6 @@ std::vector<CollectiveCase> cases_for(Place place) {
     }
   }
   return cases;
-}
-
-// Ranks add their numbers: exact in f32, known to everybody.
-void try_first_sum(Communicator& group, Device& device) {
-  std::array<float, 64> numbers{};
-  numbers.fill(static_cast<float>(group.rank() + 1));
-  const DeviceMemory memory = device.allocate(sizeof numbers, "a sum");
-  device.copy_in(memory.data(), numbers.data(), sizeof numbers);
-  const auto columns = static_cast<std::int64_t>(numbers.size());
-  group.all_reduce_sum(device.exec(),
-                       {memory.data(), DType::f32, device.place(), {std::int64_t{1}, columns}});
-  device.copy_out(numbers.data(), memory.data(), sizeof numbers);
-  device.synchronize();
-  const auto wanted = static_cast<float>(group.size() * (group.size() + 1) / 2);
-  for (const float found : numbers) {
-    if (found != wanted) {
-      throw CommError(fmt::format("the sum over {} ranks by {}: wanted {}, found {}", group.size(),
-                                  group.name(), wanted, found));
-    }
-  }
 }
 
 void try_collectives(const MpiSession& mpi, const DoctorOptions& options, DoctorProbe& probe,

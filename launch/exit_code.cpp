@@ -37,7 +37,8 @@ std::string failure_line(std::string_view message, const Whereabouts& where) {
   if (where.size <= 1) {
     return fmt::format("tutti: {}", message);
   }
-  return fmt::format("tutti: rank {} of {} on {}: {}", where.rank, where.size, where.host, message);
+  return fmt::format("tutti: rank {} on {}: {}{}{}", where.rank, where.host, where.stage,
+                     where.stage.empty() ? "" : ": ", message);
 }
 
 }  // namespace tutti

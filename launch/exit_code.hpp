@@ -22,6 +22,7 @@ struct Whereabouts {
   std::string host;
   int rank = 0;
   int size = 0;
+  std::string stage = {};
 };
 
 struct Failure {
@@ -32,7 +33,7 @@ struct Failure {
 // Kind and text of any exception.
 Failure failure_of(const std::exception_ptr& error);
 
-// "tutti: rank 1 of 4 on node7: message", or "tutti: message" where nobody else runs.
+// "tutti: rank 1 on node7: stage: message", or "tutti: message" where nobody else runs.
 std::string failure_line(std::string_view message, const Whereabouts& where);
 
 // A failure that every rank has already heard of: rank 0 reports it and all leave in order.

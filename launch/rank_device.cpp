@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "kernels/error.hpp"
@@ -42,7 +43,7 @@ RankGpus look_around(DeviceWish wish, const MpiRanks& mpi, std::optional<CudaLib
   return own;
 }
 
-NcclOptions nccl_options(const MpiRanks& mpi) {
+NcclOptions nccl_options(const MpiRanks& mpi, const DeviceSetUp& set_up) {
   const std::vector<int>& nodes = mpi.node_of_rank();
   NcclOptions options;
   options.one_node =
@@ -53,7 +54,14 @@ NcclOptions nccl_options(const MpiRanks& mpi) {
       write_message(fmt::format("tutti: warning: {}\n", message));
     }
   };
+  options.join_deadline = set_up.join_deadline;
+  options.wait_deadline = set_up.wait_deadline;
+  options.stage = set_up.enter;
+  options.waiting = [&mpi](std::string_view what) { mpi.group().state().wait_for(what); };
   options.failed = [&mpi](const std::string& message) {
+    if (mpi.group().state().report(message)) {
+      return;
+    }
     write_message(fmt::format("tutti: rank {} on {}: {}\n", mpi.rank(), mpi.host(), message));
     mpi.abort(static_cast<int>(ExitCode::peer));
   };
@@ -73,7 +81,13 @@ std::vector<RankGpus> gather_gpus(ControlPlane& control, const RankGpus& own) {
 }  // namespace
 
 RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid& grid,
-                            ControlPlane& control, int threads) {
+                            ControlPlane& control, int threads, const DeviceSetUp& set_up) {
+  const auto enter = [&](const char* stage) {
+    if (set_up.enter) {
+      set_up.enter(stage);
+    }
+  };
+  enter("devices");
   std::optional<CudaLibrary> library;
   const std::vector<RankGpus> ranks = gather_gpus(control, look_around(wish, mpi, library));
   DeviceChoice choice;
@@ -81,8 +95,11 @@ RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid
   RankDevice own;
   own.warning = choice.warning;
   if (!choice.on_gpus) {
+    enter("communicators");
     own.device = make_host_device(threads);
     own.communicator = std::make_unique<MpiCommunicator>(split_tensor_group(mpi.group(), grid));
+    enter("self-test");
+    try_first_sum(*own.communicator, *own.device);
     own.backend =
         mpi.size() > 1 ? fmt::format("host, {}", own.communicator->name()) : std::string("host");
     return own;
@@ -90,12 +107,32 @@ RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid
   together(control, mpi.host(), [&] {
     own.device = library->make_device(choice.ordinals[static_cast<std::size_t>(mpi.rank())]);
   });
-  NcclOptions options = nccl_options(mpi);
+  enter("communicators");
+  NcclOptions options = nccl_options(mpi, set_up);
   alike(
       [&] { own.communicator = make_nccl_communicator(*library, *own.device, control, options); });
   own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
                                : own.device->name();
   return own;
+}
+
+void try_first_sum(Communicator& group, Device& device) {
+  std::array<float, 64> numbers{};
+  numbers.fill(static_cast<float>(group.rank() + 1));
+  const DeviceMemory memory = device.allocate(sizeof numbers, "a sum");
+  device.copy_in(memory.data(), numbers.data(), sizeof numbers);
+  const auto columns = static_cast<std::int64_t>(numbers.size());
+  group.all_reduce_sum(device.exec(),
+                       {memory.data(), DType::f32, device.place(), {std::int64_t{1}, columns}});
+  device.copy_out(numbers.data(), memory.data(), sizeof numbers);
+  device.synchronize();
+  const auto wanted = static_cast<float>(group.size() * (group.size() + 1) / 2);
+  for (const float found : numbers) {
+    if (found != wanted) {
+      throw CommError(fmt::format("the sum over {} ranks by {}: wanted {}, found {}", group.size(),
+                                  group.name(), wanted, found));
+    }
+  }
 }
 
 }  // namespace tutti

@@ -1,6 +1,8 @@
 // The device of this rank and the communicator of its group there.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,9 +21,19 @@ struct RankDevice {
   std::string warning;                         // for the root to say, or empty
 };
 
+// How long peers are waited for, and who hears what is being done.
+struct DeviceSetUp {
+  std::chrono::milliseconds join_deadline{60000};
+  std::chrono::milliseconds wait_deadline{60000};
+  std::function<void(const std::string& stage)> enter;  // "devices", "communicators", "self-test"
+};
+
 // Collective over `ranks`, the world or a part of it. Agrees on a device for each rank, opens it
 // and builds the group's communicator, which tests itself. Errors: AgreedFailure.
 RankDevice open_rank_device(DeviceWish wish, const MpiRanks& ranks, const RankGrid& grid,
-                            ControlPlane& control, int threads);
+                            ControlPlane& control, int threads, const DeviceSetUp& set_up = {});
+
+// Collective. Ranks add their numbers, exact in f32 and known to everybody. Errors: CommError.
+void try_first_sum(Communicator& group, Device& device);
 
 }  // namespace tutti

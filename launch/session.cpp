@@ -37,11 +37,17 @@ GridShape one_group(const MpiRanks& ranks) {
 Session::Session(const MpiRanks& ranks, SessionOptions options)
     : ranks_(ranks),
       options_(std::move(options)),
+      stages_(ranks.group().state(), options_.watch),
       control_(ranks.group()),
       grid_(one_group(ranks), ranks.node_of_rank()) {
+  stages_.enter("identity");
   choose_threads_of_rank();
   open();  // first: a model that is not there is said before GPUs are woken
-  ranked_ = open_rank_device(options_.device, ranks_, grid_, control_, threads_);
+  ranked_ = open_rank_device(options_.device, ranks_, grid_, control_, threads_,
+                             {.join_deadline = options_.watch.startup,
+                              .wait_deadline = options_.watch.peer,
+                              .enter = [this](const std::string& stage) { stages_.enter(stage); }});
+  stages_.leave();
   if (root() && !ranked_.warning.empty()) {
     write_message(fmt::format("tutti: warning: {}\n", ranked_.warning));
   }
@@ -146,6 +152,9 @@ void Session::load(std::int64_t kv_tokens, int sequences, KvSize size) {
   sequences_ = sequences;
   cache_.reset();  // an earlier load makes room
   model_.reset();
+  stages_.enter("weights", static_cast<double>(memory_case(0).weight_bytes_each *
+                                               static_cast<double>(share().parameters)) /
+                               kSlowestRead);
   const auto start = std::chrono::steady_clock::now();
   const KvLayout layout;  // its page size is everybody's
   const std::int64_t wanted = layout.pages_for(kv_tokens) + sequences;  // one may be begun for each
@@ -169,6 +178,7 @@ void Session::load(std::int64_t kv_tokens, int sequences, KvSize size) {
         std::make_unique<KvCache>(*ranked_.device, model_->kv_layout(), static_cast<int>(pages));
   });
   tell(taken.count());
+  stages_.leave();
 }
 
 std::uint64_t Session::least_of(std::uint64_t own) {
@@ -267,8 +277,9 @@ std::vector<RankFacts> Session::gather_facts() {
 
 void Session::serve(const std::function<void(Engine&)>& work, const EngineOptions& engine_options) {
   std::exception_ptr failure;
+  const std::unique_ptr<Model> model = watch_first_step(*model_, stages_);
   if (root()) {
-    Engine engine(control_, *model_, *cache_, *tokenizer_, engine_options);
+    Engine engine(control_, *model, *cache_, *tokenizer_, engine_options);
     try {
       work(engine);
     } catch (...) {
@@ -279,7 +290,7 @@ void Session::serve(const std::function<void(Engine&)>& work, const EngineOption
     }
     engine.stop();
   } else {
-    follow(control_, *model_, *cache_);
+    follow(control_, *model, *cache_);
   }
   on_root([&] {
     if (failure) {

@@ -13,6 +13,7 @@
 #include "launch/model_to_run.hpp"
 #include "launch/options.hpp"
 #include "launch/rank_device.hpp"
+#include "launch/startup_stages.hpp"
 #include "launch/together.hpp"
 #include "models/registry.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
@@ -32,6 +33,7 @@ struct SessionOptions {
   std::optional<std::int64_t> context;  // at most this many tokens, prompt and answer together
   std::string expect;                   // beginning of the fingerprint that is wanted
   bool check = true;                    // digests while loading
+  WatchTimes watch;
   MessageOptions messages;
 };
 
@@ -86,6 +88,8 @@ class Session {
 
   Model& model() { return *model_; }
   KvCache& cache() { return *cache_; }
+  // Stages of the start that are over, in order, of this rank.
+  const std::vector<StageSeconds>& startup_seconds() const { return stages_.seconds(); }
   const LoadedFacts& facts() const { return facts_; }
   // Not collective. Bytes that one token takes in this rank's KV cache, at the most.
   std::uint64_t kv_bytes_per_token() const;
@@ -113,6 +117,7 @@ class Session {
 
   const MpiRanks& ranks_;
   SessionOptions options_;
+  StartupStages stages_;
   MpiControlPlane control_;
   RankGrid grid_;
   int threads_ = 1;

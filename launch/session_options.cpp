@@ -7,7 +7,7 @@
 namespace tutti {
 
 OptionGroup session_option_group() {
-  return {
+  OptionGroup group{
       .title = "Model",
       .options = {
           {.name = "device",
@@ -49,6 +49,9 @@ OptionGroup session_option_group() {
            .value = "",
            .help = "Do not compare the digests of what is read with those in the file"},
       }};
+  const std::vector<OptionSpec> watch = watch_options();
+  group.options.insert(group.options.end(), watch.begin(), watch.end());
+  return group;
 }
 
 DeviceWish device_wish(const ParsedOptions& parsed) {
@@ -93,6 +96,7 @@ SessionOptions session_options(const ParsedOptions& parsed) {
     }
   }
   options.check = !parsed.flag("no-check");
+  options.watch = watch_times(parsed);
   options.messages = message_options(parsed);
   return options;
 }

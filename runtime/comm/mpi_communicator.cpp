@@ -54,6 +54,7 @@ void MpiCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {
 
 // Whole slices of all ranks to all ranks, each adds them all.
 void MpiCommunicator::gather_and_add(const CollectiveCall& call, float* x, std::size_t count) {
+  const RankState::Waiting waiting(group_.state(), call);
   received_.resize(std::max(received_.size(), count * parts_.size()));
   const int n = static_cast<int>(count);
   TUTTI_MPI(MPI_Allgather(x, n, MPI_FLOAT, received_.data(), n, MPI_FLOAT, group_.handle().comm),
@@ -66,6 +67,7 @@ void MpiCommunicator::gather_and_add(const CollectiveCall& call, float* x, std::
 
 // Piece r of all ranks to rank r, which adds them and sends the sum to all.
 void MpiCommunicator::add_by_pieces(const CollectiveCall& call, float* x, std::size_t count) {
+  const RankState::Waiting waiting(group_.state(), call);
   const std::size_t begin = piece_begin(count, rank(), size());
   const std::size_t length = piece_begin(count, rank() + 1, size()) - begin;
   received_.resize(std::max(received_.size(), length * parts_.size()));
@@ -127,6 +129,7 @@ void MpiCommunicator::gather(const CollectiveCall& call, const Exec& exec, const
 void MpiCommunicator::gather_rows(const CollectiveCall& call, const TensorView& local,
                                   std::span<const std::int64_t> columns, const TensorView& y,
                                   int root) {
+  const RankState::Waiting waiting(group_.state(), call);
   const std::int64_t rows = local.rows();
   const bool here = root == kEveryRank || rank() == root;
   for (int r = 0; r < size(); ++r) {

@@ -42,7 +42,9 @@ class Patience {
   microseconds longest_;
 };
 
-void wait(const CollectiveCall& call, MPI_Request& request, microseconds longest) {
+void wait(RankState& state, const CollectiveCall& call, MPI_Request& request,
+          microseconds longest) {
+  const RankState::Waiting waiting(state, call);
   Patience patience(longest);
   for (int done = 0;;) {
     TUTTI_MPI(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
@@ -96,12 +98,13 @@ void MpiControlPlane::broadcast(std::vector<std::byte>& bytes, int root) {
     }
   }
   for (MPI_Request& send : sends) {
-    wait(call, send, kLongestSendSleep);
+    wait(group_.state(), call, send, kLongestSendSleep);
   }
 }
 
 // The length comes with the message.
 void MpiControlPlane::receive(const CollectiveCall& call, std::vector<std::byte>& bytes, int from) {
+  const RankState::Waiting waiting(group_.state(), call, RankState::Doing::rest);
   Patience patience(kLongestSleep);
   MPI_Message message = MPI_MESSAGE_NULL;
   MPI_Status status;
@@ -128,7 +131,7 @@ std::vector<std::vector<std::byte>> MpiControlPlane::all_gather(std::span<const 
   TUTTI_MPI(MPI_Iallgather(&length, 1, MPI_UINT64_T, lengths.data(), 1, MPI_UINT64_T,
                            group_.handle().comm, &request),
             call);
-  wait(call, request, kLongestSleep);
+  wait(group_.state(), call, request, kLongestSleep);
   const std::uint64_t total = std::accumulate(lengths.begin(), lengths.end(), std::uint64_t{0});
   checked_count(call, total);
   std::vector<int> counts(lengths.begin(), lengths.end());
@@ -138,7 +141,7 @@ std::vector<std::vector<std::byte>> MpiControlPlane::all_gather(std::span<const 
   TUTTI_MPI(MPI_Iallgatherv(bytes.data(), static_cast<int>(length), MPI_BYTE, all.data(),
                             counts.data(), begins.data(), MPI_BYTE, group_.handle().comm, &request),
             call);
-  wait(call, request, kLongestSendSleep);
+  wait(group_.state(), call, request, kLongestSendSleep);
   std::vector<std::vector<std::byte>> result;
   for (std::size_t r = 0; r < ranks; ++r) {
     const auto begin = all.begin() + begins[r];
@@ -151,7 +154,7 @@ void MpiControlPlane::barrier() {
   const CollectiveCall call = next("barrier");
   MPI_Request request = MPI_REQUEST_NULL;
   TUTTI_MPI(MPI_Ibarrier(group_.handle().comm, &request), call);
-  wait(call, request, kLongestSleep);
+  wait(group_.state(), call, request, kLongestSleep);
 }
 
 MpiControlPlane::~MpiControlPlane() {

@@ -34,7 +34,8 @@ void throw_mpi_error(int code, std::string_view expression, const std::string& w
                               code));
 }
 
-MpiGroup::MpiGroup(std::unique_ptr<MpiHandle> handle) : handle_(std::move(handle)) {
+MpiGroup::MpiGroup(std::unique_ptr<MpiHandle> handle, std::shared_ptr<RankState> state)
+    : handle_(std::move(handle)), state_(std::move(state)) {
   TUTTI_MPI(MPI_Comm_rank(handle_->comm, &rank_), "a new group");
   TUTTI_MPI(MPI_Comm_size(handle_->comm, &size_), "a new group");
 }
@@ -46,20 +47,20 @@ MpiGroup& MpiGroup::operator=(MpiGroup&&) noexcept = default;
 MpiGroup MpiGroup::duplicate() const {
   MPI_Comm comm = MPI_COMM_NULL;
   TUTTI_MPI(MPI_Comm_dup(handle_->comm, &comm), "duplicating a group");
-  return MpiGroup(std::make_unique<MpiHandle>(comm));
+  return {std::make_unique<MpiHandle>(comm), state_};
 }
 
 MpiGroup MpiGroup::split(int colour, int key) const {
   MPI_Comm comm = MPI_COMM_NULL;
   TUTTI_MPI(MPI_Comm_split(handle_->comm, colour, key, &comm), "splitting a group");
-  return MpiGroup(std::make_unique<MpiHandle>(comm));
+  return {std::make_unique<MpiHandle>(comm), state_};
 }
 
 MpiGroup MpiGroup::split_by_node() const {
   MPI_Comm comm = MPI_COMM_NULL;
   TUTTI_MPI(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &comm),
             "splitting a group by node");
-  return MpiGroup(std::make_unique<MpiHandle>(comm));
+  return {std::make_unique<MpiHandle>(comm), state_};
 }
 
 std::vector<int> MpiGroup::all_gather(int value) const {

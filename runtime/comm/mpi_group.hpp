@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/comm/rank_grid.hpp"
+#include "runtime/comm/rank_state.hpp"
 
 namespace tutti {
 
@@ -14,7 +15,8 @@ struct MpiHandle;  // runtime/comm/mpi_handle.hpp
 // Errors of all calls: CommError with MPI's own text. A group must end before its MpiSession.
 class MpiGroup {
  public:
-  explicit MpiGroup(std::unique_ptr<MpiHandle> handle);
+  // Groups made of this one share `state`.
+  MpiGroup(std::unique_ptr<MpiHandle> handle, std::shared_ptr<RankState> state);
   ~MpiGroup();
   MpiGroup(MpiGroup&&) noexcept;
   MpiGroup& operator=(MpiGroup&&) noexcept;
@@ -24,6 +26,8 @@ class MpiGroup {
   int rank() const { return rank_; }
   int size() const { return size_; }
   const MpiHandle& handle() const { return *handle_; }
+  // What this process is at: whoever waits in a group says so there.
+  RankState& state() const { return *state_; }
 
   // Collective over this group. The same ranks, whose messages never meet those of this group.
   MpiGroup duplicate() const;
@@ -38,6 +42,7 @@ class MpiGroup {
 
  private:
   std::unique_ptr<MpiHandle> handle_;
+  std::shared_ptr<RankState> state_;
   int rank_ = 0;
   int size_ = 0;
 };

@@ -1,13 +1,21 @@
 #include "runtime/comm/mpi_ranks.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "runtime/comm/mpi_handle.hpp"
 
 namespace tutti {
+namespace {
+
+constexpr std::chrono::seconds kAbortDeadline{5};
+
+}  // namespace
 
 MpiRanks::MpiRanks(MpiGroup group, std::string host, int seat)
     : group_(std::move(group)), host_(std::move(host)) {
@@ -39,6 +47,13 @@ void MpiRanks::abort(int code) const noexcept {
   // MPI_Abort(comm, 0) would end the job as a success, and so would any multiple of 256.
   const int status = (code & 0xff) == 0 ? 1 : code & 0xff;
   std::fflush(nullptr);
+  try {  // where the launcher cannot be reached, MPI_Abort may wait for it
+    std::thread([status] {
+      std::this_thread::sleep_for(kAbortDeadline);
+      std::_Exit(status);
+    }).detach();
+  } catch (const std::system_error&) {
+  }
   MPI_Abort(MPI_COMM_WORLD, status);
   std::_Exit(status);
 }

@@ -12,20 +12,22 @@ namespace {
 
 constexpr std::string_view kWhere = "starting MPI";
 
-void start(int& argc, char**& argv) {
+// Whether several threads may call MPI at the same time.
+bool start(int& argc, char**& argv) {
   int started = 0;
   TUTTI_MPI(MPI_Initialized(&started), kWhere);
   if (started != 0) {
     throw CommError("starting MPI: wants a process without MPI, found it already started");
   }
   int provided = MPI_THREAD_SINGLE;
-  TUTTI_MPI(MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided), kWhere);
+  TUTTI_MPI(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), kWhere);
   if (provided < MPI_THREAD_SERIALIZED) {
     throw CommError(
         fmt::format("starting MPI: wants thread level MPI_THREAD_SERIALIZED ({}), "
                     "found {}; this MPI library was built without threads",
                     MPI_THREAD_SERIALIZED, provided));
   }
+  return provided >= MPI_THREAD_MULTIPLE;
 }
 
 std::string processor_name() {
@@ -35,19 +37,19 @@ std::string processor_name() {
   return {name.data(), static_cast<std::size_t>(length)};
 }
 
-MpiGroup duplicate_world() {
+MpiGroup duplicate_world(std::shared_ptr<RankState> state) {
   TUTTI_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), kWhere);
   TUTTI_MPI(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN), kWhere);
   MPI_Comm comm = MPI_COMM_NULL;
   TUTTI_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm), kWhere);
-  return MpiGroup(std::make_unique<MpiHandle>(comm));
+  return {std::make_unique<MpiHandle>(comm), std::move(state)};
 }
 
 }  // namespace
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_(std::uncaught_exceptions()) {
-  start(argc, argv);
-  ranks_.emplace(duplicate_world(), processor_name());
+  many_threads_ = start(argc, argv);
+  ranks_.emplace(duplicate_world(std::make_shared<RankState>()), processor_name());
 }
 
 MpiSession::~MpiSession() {

@@ -15,7 +15,8 @@
 
 namespace tutti {
 
-// MPI calls are made by one thread at a time (MPI_THREAD_SERIALIZED).
+// One thread of a rank works and calls MPI; its watch (peer_watch.hpp) is the other that may, where
+// the library is for several threads (MPI_THREAD_MULTIPLE).
 class MpiSession {
  public:
   // Errors: CommError, also where MPI is already started or offers too few threads.
@@ -39,6 +40,10 @@ class MpiSession {
   const std::string& host() const { return ranks_->host(); }
   // A private duplicate of MPI_COMM_WORLD.
   const MpiGroup& world() const { return ranks_->group(); }
+  // What this process is at.
+  RankState& state() const { return ranks_->group().state(); }
+  // Whether several threads may call MPI at the same time.
+  bool many_threads() const { return many_threads_; }
 
   [[noreturn]] void abort(int code) const noexcept { ranks_->abort(code); }
 
@@ -47,6 +52,7 @@ class MpiSession {
 
  private:
   int exceptions_;
+  bool many_threads_ = false;
   std::optional<MpiRanks> ranks_;
 };
 

@@ -67,6 +67,9 @@ void NcclCommunicator::watch(std::string_view stage) {
   if (watchdog_) {
     watchdog_->watch(stage);
   }
+  if (options_.waiting) {
+    options_.waiting(stage);
+  }
 }
 
 void NcclCommunicator::all_reduce_sum(const Exec& exec, const TensorView& x) {

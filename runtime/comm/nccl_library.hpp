@@ -43,6 +43,9 @@ struct NcclOptions {
   bool even_alone = false;
   // NCCL's calls return when they are done: join_deadline means nothing then. For debugging.
   bool blocking = false;
+  // Called on this rank's thread: "self-test" once the ranks have joined; and what watch() is told.
+  std::function<void(const std::string& name)> stage;
+  std::function<void(std::string_view what)> waiting;
   // Called on this rank's thread, with a line each: a path that is not to be had, and why.
   std::function<void(const std::string& message)> warn;
   // Called on the watchdog's thread when the group has failed and was aborted: the place to end the

@@ -104,6 +104,9 @@ NcclCommunicator::NcclCommunicator(Device& device, ControlPlane& control,
     staging_memory_ = device_.allocate(options_.gather_bytes, kStaging);
     staging_ = reinterpret_cast<float*>(staging_memory_.data());
   }
+  if (options_.stage) {
+    options_.stage("self-test");
+  }
   test_paths();
   start_watchdog();
 }

@@ -38,7 +38,9 @@ TEST(FailureLine, NamesRankAndHostWhereThereAreSeveral) {
   EXPECT_EQ(failure_line("broken", {}), "tutti: broken");
   EXPECT_EQ(failure_line("broken", {.host = "n7", .rank = 0, .size = 1}), "tutti: broken");
   EXPECT_EQ(failure_line("broken", {.host = "n7", .rank = 1, .size = 4}),
-            "tutti: rank 1 of 4 on n7: broken");
+            "tutti: rank 1 on n7: broken");
+  EXPECT_EQ(failure_line("broken", {.host = "n7", .rank = 1, .size = 4, .stage = "weights"}),
+            "tutti: rank 1 on n7: weights: broken");
 }
 
 }  // namespace
