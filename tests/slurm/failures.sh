@@ -6,9 +6,6 @@
 source "$(dirname "$0")/common.sh" "$1" "$2" 3
 start_cluster
 make_requests 2000 "$INPUT"
-# How long a silent rank is borne with; a build without that option is not asked to notice one.
-watch=()
-[[ $("$tutti" batch --help) != *--peer-timeout* ]] || watch=(--peer-timeout 10)
 echo "event | seconds | exit code | last line"
 
 rank_pid() { # RANK
@@ -23,7 +20,7 @@ row() {
   shift 3
   rm -f "$OUTPUT" "$folder/row.err"
   (exec "$cluster" run srun --mpi=pmix --nodes=3 --ntasks-per-node=1 --kill-on-bad-exit=1 "$tutti" batch "$model" \
-    -i "$INPUT" -o "$OUTPUT" --device host --max-running 3 --progress none "${watch[@]}" \
+    -i "$INPUT" -o "$OUTPUT" --device host --max-running 3 --progress none --peer-timeout 10 \
     </dev/null 2>"$folder/row.err") &
   srun=$!
   wait_for_lines "$OUTPUT" 10 60
@@ -45,16 +42,10 @@ row() {
   [[ $code =~ ^($codes)$ ]] || fail "$event: wanted code $codes, found $code"
   cp "$folder/row.err" "$folder/row-${event// /_}.log"
 }
-# The ranks of a batch take SIGTERM for a wish to end in order: those that wait for a dead one are killed after
-# KillWait, 10 s here.
-row "kill -9 of a rank" '137|75' 60 eval 'kill -9 "$victim"'
-row "SIGSEGV of a rank" '139|137|75' 60 eval 'kill -SEGV "$victim"'
-row "kill -9 of srun" '137' 60 eval 'kill -9 "$srun"'
+row "kill -9 of a rank" 75 60 eval 'kill -9 "$victim"'
+row "SIGSEGV of a rank" 75 60 eval 'kill -SEGV "$victim"'
+row "SIGSTOP of a rank" 75 60 eval 'kill -STOP "$victim"'
+row "kill -9 of srun" 137 60 eval 'kill -9 "$srun"'
 row "SIGTERM to srun" '143|137' 60 eval 'kill -TERM "$srun"'
-if ((${#watch[@]})); then
-  row "SIGSTOP of a rank" '75' 90 eval 'kill -STOP "$victim"'
-  row "node cut off" '75' 90 "$here/../support/hosts.sh" cut node2
-  "$here/../support/hosts.sh" heal node2
-else
-  echo "not tried: SIGSTOP of a rank, a node cut off: this build bears with silent ranks for ever"
-fi
+row "node cut off" 75 90 "$here/../support/hosts.sh" cut node2
+"$here/../support/hosts.sh" heal node2
