@@ -62,7 +62,9 @@ batch_script(needs_bounded_memory 0 batch_memory.sh 500 4000 4096)
 
 # Replicas: batch_replicas(RANKS TP), and what ends a rank of the last of them.
 function(batch_replicas ranks tp)
-  set(batch_environment "TUTTI_BATCH_TP=${tp};TUTTI_CRASH_TP=${tp};TUTTI_CRASH_REQUESTS=48")
+  math(EXPR requests "300 / (2 * ${tp} - 1)")  # lone ranks are done sooner
+  set(batch_environment
+    "TUTTI_BATCH_TP=${tp};TUTTI_CRASH_TP=${tp};TUTTI_CRASH_REQUESTS=${requests}")
   batch_script(resumes.n${ranks}tp${tp} ${ranks} batch_resume.sh)
   foreach(kind ${ARGN})
     batch_script(survives_${kind}.n${ranks}tp${tp} ${ranks} batch_crash.sh ${kind} 1 ${ranks})
@@ -71,6 +73,6 @@ endfunction()
 batch_replicas(4 2 term other)
 batch_replicas(4 1)
 batch_replicas(3 1 usr1 full)
-set(batch_environment "TUTTI_CRASH_TP=2;TUTTI_CRASH_TP_AGAIN=1;TUTTI_CRASH_REQUESTS=48")
+set(batch_environment "TUTTI_CRASH_TP=2;TUTTI_CRASH_TP_AGAIN=1;TUTTI_CRASH_REQUESTS=100")
 batch_script(survives_root_with_another_tp.n4 4 batch_crash.sh root 1 4)
 set(batch_environment)
