@@ -70,7 +70,7 @@ std::vector<std::string> command_line() {
 json batch_report(const Session& session, const BatchOptions& options,
                   const std::vector<RankPlace>& ranks, const FoundOutput& found,
                   const BatchStatus& status, const BatchEnd& end, std::int64_t began) {
-  const LoadedFacts& facts = session.facts();
+  const LoadedFacts facts = session.facts();
   JobFacts job = facts.job;
   job.ranks = ranks;
   json report = status_json(status);

@@ -80,7 +80,7 @@ LoadResult measure_load(Session& session, const LoadOptions& options) {
     raw.push_back(raw_speed(session, reader));
     // A driver clears what was freed: 100 GB of an earlier cache would slow the next load down.
     session.load(1, 1, KvSize::asked);
-    const LoadedFacts& facts = session.facts();
+    const LoadedFacts facts = session.facts();
     result.bytes = facts.load_bytes;
     loaded.push_back(static_cast<double>(facts.load_bytes) / facts.load_seconds);
   }

@@ -42,7 +42,7 @@ struct Examination {
   std::vector<StageTrouble> troubles;
   int world = 1;
   std::string expect;                // beginning of the fingerprint that is wanted
-  std::vector<StartupStage> stages;  // that ended, rank 0's view
+  std::vector<StageSeconds> stages;  // that ended, rank 0's view
 };
 
 // Worst first, otherwise in the order of the rules.

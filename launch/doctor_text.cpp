@@ -176,7 +176,7 @@ nlohmann::json model_json_of(const Examination& found) {
 void add_job(std::string& text, const Examination& found) {
   add_row(text, "job", job_line(scheduler_of(found.ranks.front())));
   std::vector<std::string> stages;
-  for (const StartupStage& stage : found.stages) {
+  for (const StageSeconds& stage : found.stages) {
     stages.push_back(fmt::format("{} {:.2f} s", stage.name, stage.seconds));
   }
   add_row(text, "stages", fmt::format("{}", fmt::join(stages, ", ")));

@@ -109,7 +109,7 @@ json job_json(const JobFacts& job, const json& scheduler) {
                    {"cuda", text_or_null(job.libraries.cuda)}}},
                  {"startup_seconds", json::object()},
                  {"ranks", json::array()}};
-  for (const StartupStage& stage : job.startup) {
+  for (const StageSeconds& stage : job.startup) {
     object["startup_seconds"][stage.name] = stage.seconds;
   }
   const bool replicas = std::any_of(job.ranks.begin(), job.ranks.end(),

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "launch/startup_stages.hpp"
 #include "runtime/comm/communicator.hpp"
 #include "runtime/device/device.hpp"
 
@@ -27,16 +28,11 @@ struct LibraryVersions {
   std::string cuda;  // with its driver, cuBLAS and NCCL; empty: no GPU was used
 };
 
-struct StartupStage {
-  std::string name;
-  double seconds = 0;
-};
-
 struct JobFacts {
   std::vector<RankPlace> ranks;
   std::string communication;  // "host, mpi", "NVIDIA H200, nccl symmetric, own kernels"
   LibraryVersions libraries;
-  std::vector<StartupStage> startup;  // in order
+  std::vector<StageSeconds> startup;  // in order, of the rank that tells
 };
 
 // Of this process, on `device`.

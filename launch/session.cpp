@@ -240,8 +240,6 @@ void Session::tell(double seconds) {
            member;
   };
   const std::vector<int>& nodes = ranks_.node_of_rank();
-  const double slowest = *std::max_element(times.begin(), times.end());
-  job_.startup = {{.name = "weights", .seconds = slowest}};
   facts_ = {.model = to_run_->identity(),
             .architecture = spec().architecture,
             .ranks = ranks_.size(),
@@ -256,7 +254,7 @@ void Session::tell(double seconds) {
             .kv_pages = cache_->pages(),
             .kv_tokens = static_cast<std::int64_t>(cache_->pages()) * cache_->layout().page_size,
             .kv_bytes = most(&RankFacts::kv),
-            .load_seconds = slowest,
+            .load_seconds = *std::max_element(times.begin(), times.end()),
             .made_up = options_.random_weights.has_value(),
             .load_bytes = 0,
             .job = job_};
@@ -271,6 +269,12 @@ void Session::tell(double seconds) {
       write_message(fmt::format("tutti: warning: {}\n", warning));
     }
   }
+}
+
+LoadedFacts Session::facts() const {
+  LoadedFacts facts = facts_;
+  facts.job.startup = stages_.seconds();
+  return facts;
 }
 
 JobFacts Session::gather_job() {

@@ -88,9 +88,8 @@ class Session {
 
   Model& model() { return *model_; }
   KvCache& cache() { return *cache_; }
-  // Stages of the start that are over, in order, of this rank.
-  const std::vector<StageSeconds>& startup_seconds() const { return stages_.seconds(); }
-  const LoadedFacts& facts() const { return facts_; }
+  // What was loaded, and how long the stages of the start took that are over on this rank.
+  LoadedFacts facts() const;
   const JobFacts& job() const { return job_; }
   // Not collective. Bytes that one token takes in this rank's KV cache, at the most.
   std::uint64_t kv_bytes_per_token() const;

@@ -62,4 +62,4 @@ echo "== %post"
 run_section post >"$folder/log" 2>&1 || { tail -n 40 "$folder/log"; exit 1; }
 echo "== %test"
 run_section test
-du -sh "$chroot" | sed "s|$chroot|installed|"
+du -sxh "$chroot" | sed "s|$chroot|installed|"
