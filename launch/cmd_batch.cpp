@@ -225,8 +225,8 @@ ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& con
   const auto report = [&](const BatchEnd& end) {
     if (!options.report.empty()) {
       replace_file(options.report,
-                   batch_report(session, options, places, papers.output->found(), desk.status(), end,
-                                papers.began)
+                   batch_report(session, options, places, papers.output->found(), desk.status(),
+                                end, papers.began)
                            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
                        "\n");
     }

@@ -14,7 +14,7 @@
 namespace tutti {
 
 struct RankPlace {
-  int replica = 0;     // of the model, where several share the work
+  int replica = 0;  // of the model, where several share the work
   std::string host;
   std::string device;  // "host", "NVIDIA H100 80GB HBM3"; empty: took no part
   std::string uuid;    // of a GPU
