@@ -27,7 +27,7 @@ std::string choice(const RankReport& rank, std::string_view library,
   std::vector<std::string> said;
   for (const auto& [name, value] : rank.environment) {
     if (std::any_of(prefixes.begin(), prefixes.end(),
-                    [&](std::string_view prefix) { return name.starts_with(prefix); })) {
+                    [&name = name](std::string_view prefix) { return name.starts_with(prefix); })) {
       said.push_back(fmt::format("{}={}", name, value));
     }
   }

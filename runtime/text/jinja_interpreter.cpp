@@ -249,8 +249,9 @@ Value Interpreter::call_macro(const Statement& statement, const Arguments& argum
                               statement.parameters.size(), arguments.positional.size()));
   }
   for (const auto& [name, unused] : arguments.named) {
-    const bool known = std::any_of(statement.parameters.begin(), statement.parameters.end(),
-                                   [&](const Parameter& each) { return each.name == name; });
+    const bool known =
+        std::any_of(statement.parameters.begin(), statement.parameters.end(),
+                    [&name = name](const Parameter& each) { return each.name == name; });
     if (!known) throw Problem(fmt::format("the macro '{}' has no '{}'", statement.name, name));
   }
   for (std::size_t i = 0; i < statement.parameters.size(); ++i) {

@@ -12,7 +12,7 @@ cli_test(plan_of_memory_alone 0 0 "" plan llama-2-7b --device-memory 24GiB)
 cli_test(plan_of_cpus 0 0 "" plan ${tiny} --gpu host --device-memory 8GiB)
 cli_test(plan_of_cpus_without_memory 0 2 "--gpu host wants --device-memory" plan ${tiny} --gpu host)
 cli_test(plan_unknown_gpu 0 2 "did you mean 'a100-40'" plan llama-2-7b --gpu a100-41)
-cli_test(plan_unknown_shape 0 2 "known are llama-2-13b" plan llama-9)
+cli_test(plan_unknown_shape 0 2 "known are falcon-40b" plan llama-9)
 cli_test(plan_missing_file 0 3 "nowhere.h5" plan ${models}/nowhere.h5)
 cli_test(plan_more_ranks_than_heads 0 2 "the largest workable count is 64" plan llama-2-70b
          --gpu h200 --ranks 65)
