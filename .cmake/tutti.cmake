@@ -44,23 +44,31 @@ function(tutti_label program label)
   add_dependencies(tests_${label} ${program})
 endfunction()
 
-# tutti_test(NAME LABEL unit SOURCES … USES … PROPERTIES …): one GoogleTest program, each of its
-# tests known to ctest by name. Tests run in the source tree's root, so that they find tests/golden.
+# tutti_test(NAME LABEL unit [ONE_THREAD] SOURCES … USES … PROPERTIES …): one GoogleTest program, each
+# of its tests known to ctest by name. Tests run in the source tree's root, so that they find
+# tests/golden. Unit tests have the label threads too, for ThreadSanitizer, unless they start none.
 function(tutti_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
+  cmake_parse_arguments(arg "ONE_THREAD" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} tutti_flags GTest::gmock GTest::gtest_main)
-  tutti_label(${name} ${arg_LABEL})
+  set(labels ${arg_LABEL})
+  if(arg_LABEL STREQUAL unit AND NOT arg_ONE_THREAD)
+    list(APPEND labels threads)
+  endif()
+  foreach(label ${labels})
+    tutti_label(${name} ${label})
+  endforeach()
+  string(REPLACE ";" "\\;" labels "${labels}")  # a list in a list
   if(TUTTI_SANITIZE MATCHES address)
     list(APPEND arg_PROPERTIES ENVIRONMENT
          LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0)
   endif()
   gtest_discover_tests(${name}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} ${arg_PROPERTIES}
+    PROPERTIES LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} ${arg_PROPERTIES}
     DISCOVERY_TIMEOUT 60)
 endfunction()
 

@@ -91,9 +91,9 @@ test_ci() {
     return
   fi
   for label in "${labels[@]}"; do
-    # Programs of several ranks fill the machine by themselves.
-    local parallel=$jobs
-    [[ $label == unit || $label == fuzz ]] || parallel=1
+    # Programs of several ranks fill the machine by themselves; of those of dist ctest knows which do.
+    local parallel=1
+    [[ $label != unit && $label != fuzz && $label != dist ]] || parallel=$jobs
     stage "ci: $label" run_ctest ci "$label" -j "$parallel" || true
   done
 }
@@ -139,7 +139,7 @@ test_ci
 if ((sanitizers)); then
   export UBSAN_OPTIONS=print_stacktrace=1
   test_preset asan-ubsan unit fuzz  # one build of clang's: fuzzers need its libFuzzer
-  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 test_preset tsan unit
+  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 test_preset tsan threads
 else
   not_run "asan-ubsan, tsan" "not wanted"
 fi
