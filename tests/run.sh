@@ -139,7 +139,7 @@ test_ci
 if ((sanitizers)); then
   export UBSAN_OPTIONS=print_stacktrace=1
   test_preset asan-ubsan unit fuzz  # one build of clang's: fuzzers need its libFuzzer
-  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 test_preset tsan threads
+  OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 test_preset tsan unit
 else
   not_run "asan-ubsan, tsan" "not wanted"
 fi
