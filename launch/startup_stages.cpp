@@ -13,11 +13,14 @@ namespace {
 constexpr std::array<std::string_view, 5> kStages = {"identity", "devices", "communicators",
                                                      "self-test", "weights"};
 
+// "MPI up" and "at work" come before the stages of the first model that a process starts.
+constexpr int kStagesOfTheProgram = 2;
+
 }  // namespace
 
 StartupStages::StartupStages(RankState& state, const WatchTimes& times)
     : state_(state), times_(times) {
-  if (state.look().number <= 1) {  // no model was started in this process before
+  if (state.look().number <= kStagesOfTheProgram) {
     seconds_.push_back({.name = "MPI up", .seconds = seconds_since_begin()});
   }
 }
