@@ -10,5 +10,5 @@ add_test(NAME cli.stale_file_is_recognised
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/stale_file.sh $<TARGET_FILE:tutti> ${models}
          WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(cli.identity_is_everywhere cli.stale_file_is_recognised
-  PROPERTIES LABELS dist TIMEOUT 300 PROCESSORS 2 FIXTURES_REQUIRED cli_models
+  PROPERTIES LABELS dist TIMEOUT 600 PROCESSORS 2 FIXTURES_REQUIRED cli_models
              ENVIRONMENT "${host_only}")
