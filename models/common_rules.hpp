@@ -33,6 +33,10 @@ inline constexpr TensorRule kKNorm{"layers.{}.attention.k_norm",
 inline constexpr TensorRule kMlpNorm{"layers.{}.mlp_norm",
                                      "model.layers.{}.post_attention_layernorm.weight",
                                      "blk.{}.ffn_norm.weight"};
+// The same where norms stand on both sides of a sublayer.
+inline constexpr TensorRule kMlpPreNorm{"layers.{}.mlp_norm",
+                                        "model.layers.{}.pre_feedforward_layernorm.weight",
+                                        "blk.{}.ffn_norm.weight"};
 // Norms behind sublayers.
 inline constexpr TensorRule kAttentionPostNorm{"layers.{}.attention_post_norm",
                                                "model.layers.{}.post_attention_layernorm.weight",
@@ -48,6 +52,12 @@ inline constexpr TensorRule kDown{.name = "layers.{}.mlp.down",
                                   .hf = "model.layers.{}.mlp.down_proj.weight",
                                   .gguf = "blk.{}.ffn_down.weight",
                                   .row_parallel = true};
+
+// A norm whose checkpoint holds what is added to 1.
+constexpr TensorRule plus_one(TensorRule rule) {
+  rule.hf_plus_one = true;
+  return rule;
+}
 
 // Llama's.
 inline constexpr std::array kLlamaTensors{

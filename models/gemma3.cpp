@@ -13,16 +13,7 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 1> kArchitectures{"Gemma3ForCausalLM"};
 
-constexpr TensorRule plus_one(TensorRule rule) {
-  rule.hf_plus_one = true;
-  return rule;
-}
-
-constexpr TensorRule mlp_norm() {
-  TensorRule rule = plus_one(rules::kMlpNorm);
-  rule.hf = "model.layers.{}.pre_feedforward_layernorm.weight";
-  return rule;
-}
+using rules::plus_one;
 
 constexpr std::array kTensors{rules::kEmbedding,
                               plus_one(rules::kFinalNorm),
@@ -35,7 +26,7 @@ constexpr std::array kTensors{rules::kEmbedding,
                               plus_one(rules::kQNorm),
                               plus_one(rules::kKNorm),
                               plus_one(rules::kAttentionPostNorm),
-                              mlp_norm(),
+                              plus_one(rules::kMlpPreNorm),
                               rules::kGate,
                               rules::kUp,
                               rules::kDown,
