@@ -37,7 +37,7 @@ done
 
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
-summary=() skipped_names=()
+summary=() skipped_names=() failures=()
 logs=$root/build/test-logs
 export TUTTI_TEST_DATA=${TUTTI_TEST_DATA:-$root/build/data}
 mkdir -p "$logs"
@@ -57,6 +57,25 @@ not_run() { summary+=("$(printf '%-34s %s' "$1" "not run: $2")"); }
 # The number that a JUnit report gives for an attribute of its test suite.
 count() { sed -n "s/^[[:space:]]*$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
 
+# failed_tests REPORT PRESET: each failed test of a JUnit report with the end of what it printed.
+failed_tests() {
+  awk -v preset="$2" '
+    /<testcase .*status="fail"/ { name = $0; sub(/.*<testcase name="/, "", name); sub(/".*/, "", name)
+                                  lines = 0; inside = 1; next }
+    inside && /<\/testcase>/ { printf "\n%s (%s) failed; the end of its output:\n", name, preset
+                               for (i = lines > 40 ? lines - 40 : 0; i < lines; i++) print "  " line[i]
+                               inside = 0 }
+    inside { line[lines++] = $0 }' "$1" |
+    sed 's/&lt;/</g; s/&gt;/>/g; s/&quot;/"/g; s/&apos;/'"'"'/g; s/&amp;/\&/g'
+}
+
+# skipped_tests: the names of those that were skipped, cases of one test in one line.
+skipped_tests() {
+  printf '%s\n' "${skipped_names[@]}" |
+    sed 's/  # GetParam() = .* (\([a-z-]*\))$/ (\1)/; s|^\([^ /]*/\)\{0,1\}\([^ /]*\)/.* (\([a-z-]*\))$|\2, cases of (\3)|' |
+    uniq -c | sed 's/^ *1 /  /; s/^ *\([0-9]\{1,\}\) \(.*\), cases of/  \2, \1 cases/'
+}
+
 # run_ctest PRESET LABEL [ARGUMENT…]: tests of one label, counted into the summary.
 run_ctest() {
   local preset=$1 label=$2 report=$logs/$1-$2.xml status=0 tests bad off
@@ -71,6 +90,7 @@ run_ctest() {
   mapfile -t -O "${#skipped_names[@]}" skipped_names < <(
     sed -n 's/.*<testcase name="\([^"]*\)".*status="\(notrun\|disabled\)".*/\1/p' "$report" |
       sed "s/\$/ ($preset)/")
+  ((bad == 0)) || failures+=("$(failed_tests "$report" "$preset")")
   return $status
 }
 
@@ -145,12 +165,14 @@ else
 fi
 if ((tidy)); then stage "clang-tidy" tidy_sources || failed=$((failed + 1)); fi
 
+# What went wrong stands last, where a log that was cut still has it.
+if ((${#skipped_names[@]})); then
+  say "Skipped"
+  skipped_tests
+fi
 say "Summary"
 printf '%s\n' "${summary[@]}"
-if ((${#skipped_names[@]})); then
-  printf '\nskipped:\n'
-  printf '  %s\n' "${skipped_names[@]}"
-fi
+((${#failures[@]} == 0)) || printf '%s\n' "${failures[@]}"
 printf '\n%d s in all\n' "$SECONDS"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ran_badly=$(printf '%s\n' "${summary[@]}" | grep -c 'FAILED\|no build' || true)
