@@ -29,6 +29,8 @@ constexpr milliseconds kHeadStart{300};
 // An ended peer may have left a letter, and other ranks have something to say of it.
 constexpr milliseconds kLastLetters{30};
 constexpr std::chrono::seconds kGap{2};
+// A rank that stood is woken to be killed: on a busy machine that takes mpirun seconds.
+constexpr std::chrono::seconds kWokenToEnd{15};
 constexpr double kSlowSeconds = 10;
 
 constexpr std::string_view kAsk = "ask";
@@ -218,6 +220,9 @@ void PeerWatch::look_for_orders() {
   }
   order_seen_ = true;
   const bool stood = Clock::now() < silent_until_;
+  if (stood) {  // others have ended meanwhile, and have said why
+    silent_until_ = Clock::now() + kWokenToEnd;
+  }
   if (const std::vector<int> missing = missing_on_order();
       !missing.empty() && !stood && !end_is_said()) {
     bark({.ranks = missing, .silent = true, .cause = {}});
