@@ -15,6 +15,7 @@
 #include "kernels/error.hpp"
 #include "runtime/comm/agreement.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
+#include "runtime/comm/peer_letters.hpp"
 
 namespace tutti {
 namespace {
@@ -33,12 +34,6 @@ constexpr std::chrono::seconds kGap{2};
 constexpr std::chrono::seconds kWokenToEnd{15};
 constexpr double kSlowSeconds = 10;
 
-constexpr std::string_view kAsk = "ask";
-constexpr std::string_view kHere = "here";
-constexpr std::string_view kAlive = "alive";
-constexpr std::string_view kEnds = "ends";      // … the job, and says why
-constexpr std::string_view kLeaves = "leaves";  // as it was told to
-
 double seconds_of(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -55,20 +50,6 @@ int open_handle(const ProcessId& who) {
     return -1;
   }
   return handle;
-}
-
-std::string letter_of(int question, const PeerAnswer& answer) {
-  return fmt::format("{} {} {} {} {} {}", kHere, question, answer.stage,
-                     static_cast<int>(answer.doing), answer.seconds, answer.call);
-}
-
-PeerAnswer answer_from(std::istream& text) {
-  PeerAnswer answer{.heard = true};
-  int doing = 0;
-  text >> answer.stage >> doing >> answer.seconds;
-  answer.doing = static_cast<Doing>(doing);
-  std::getline(text >> std::ws, answer.call);
-  return answer;
 }
 
 }  // namespace
