@@ -36,15 +36,15 @@ disturb "TERM to the script" eval 'slurm scancel --batch --signal=TERM "$job"'
 disturb "preemption" eval 'slurm srun --partition=urgent --exclusive --ntasks=1 true'
 
 # Three things end a run at its time limit: what Slurm says is left of it, --time-limit, and a signal ahead of it.
-# A minute is the shortest limit that Slurm has. How far a run gets is not known: the input is cut when the first
-# has ended, so that some are left for the others.
+# A minute is the shortest limit that Slurm has, and there is work for more than that. How far a run gets is not known:
+# the input is cut when the first has ended, so that some are left for the others.
 at_the_limit() { # WHAT REASON SECONDS SUBMIT-OPTION… -- BATCH-OPTION…
   local what=$1 reason=$2 seconds=$3 options=()
   shift 3
   while [[ $1 != -- ]]; do options+=("$1"); shift; done
   shift
   rm -f "$OUTPUT"
-  make_requests 20000 "$INPUT"
+  make_requests_for 60 mpirun -n 2
   job=$(submit "${size[@]}" --time=1 "${options[@]}" "${batch[@]}" "$@")
   wait_for_lines "$OUTPUT" 1 60
   wait_for_state "$job" PENDING "$seconds"
