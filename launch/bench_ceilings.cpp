@@ -91,25 +91,38 @@ GemmCeiling library_gemm_of_all(Session& session, std::int64_t tokens) {
   const RankShare& share = session.share();
   const std::int64_t q = share.q_heads.size() * shape.head_dim;
   const std::int64_t kv = share.kv_heads.size() * shape.head_dim;
-  const std::vector<std::pair<std::int64_t, std::int64_t>> products = {
+  // Experts as one of their sort with all its tokens, which is more than can be had.
+  const double per_token =
+      shape.experts == 0 ? 1
+                         : static_cast<double>(shape.experts_per_token * share.experts.size()) /
+                               static_cast<double>(shape.experts);
+  struct Product {
+    std::int64_t out, in;
+    double rows = 1;  // for each token
+  };
+  const std::vector<Product> products = {
       {q + 2 * kv, shape.hidden},
       {shape.hidden, q},
-      {(shape.ffn_matrices - 1) * share.ffn.size(), shape.hidden},
-      {shape.hidden, share.ffn.size()}};  // [out, in]
+      {(shape.ffn_matrices - 1) * share.ffn.size(), shape.hidden, per_token},
+      {shape.hidden, share.ffn.size(), per_token},
+      {2 * share.shared_ffn.size(), shape.hidden},
+      {shape.hidden, share.shared_ffn.size()}};
   const std::int64_t step = std::min<std::int64_t>(tokens, session.model().max_step_tokens());
   struct Mine {
     double flops = 0;
     double seconds = 0;
   } mine;
   session.control().barrier();
-  for (const auto& [out, in] : products) {
+  for (const auto& [out, in, rows] : products) {
     if (out == 0 || in == 0) {
       continue;
     }
     const double times =
         static_cast<double>(shape.layers) * static_cast<double>(tokens) / static_cast<double>(step);
-    mine.seconds += times * library_gemm_seconds(session, step, in, out);
-    mine.flops += 2.0 * static_cast<double>(shape.layers) * static_cast<double>(tokens) *
+    const auto step_rows = static_cast<std::int64_t>(rows * static_cast<double>(step));
+    mine.seconds +=
+        times * library_gemm_seconds(session, std::max<std::int64_t>(step_rows, 1), in, out);
+    mine.flops += 2.0 * static_cast<double>(shape.layers) * static_cast<double>(tokens) * rows *
                   static_cast<double>(out) * static_cast<double>(in);
   }
   GemmCeiling ceiling;

@@ -107,11 +107,15 @@ void measure_answers(Engine& engine, const LatencyOptions& options, std::int64_t
   result.whole_speed = summarize(whole);
 }
 
-// Every matrix is read once for a token; of an embedding table that is not the head too, one row.
-double weights_read(const Session& session, const std::vector<RankFacts>& ranks) {
+// Every matrix is read once for a token, but for experts that have none; of an embedding table that
+// is not the head too, one row.
+double weights_read(const Session& session, const LatencyResult& result) {
   double bytes = 0;
-  for (const RankFacts& rank : ranks) {
+  for (const RankFacts& rank : result.ranks) {
     bytes += static_cast<double>(rank.weights);
+  }
+  for (const ExpertLoad& load : result.experts) {
+    bytes -= static_cast<double>(load.held - load.read) * static_cast<double>(load.bytes_each);
   }
   const DecoderSpec& spec = session.spec();
   if (!spec.tied_head) {
@@ -141,6 +145,7 @@ LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
   session.serve(
       [&](Engine& engine) { measure_answers(engine, options, session.spec().vocabulary, result); });
   result.ranks = session.gather_facts();  // before the ceilings take memory of their own
+  result.experts = gather(session.control(), session.model().expert_load());
   result.collective_seconds = collective_seconds_of_step(session, options.batch);
   if (options.ceilings) {
     const GemmCeiling gemm = library_gemm_of_all(
@@ -149,7 +154,7 @@ LatencyResult measure_latency(Session& session, const LatencyOptions& options) {
     result.library_seconds = gemm.seconds;
     result.read_bandwidth = read_bandwidth_of_all(session);
   }
-  result.weight_bytes_per_token = weights_read(session, result.ranks) / options.batch;
+  result.weight_bytes_per_token = weights_read(session, result) / options.batch;
   result.kv_bytes_per_token = kv_read(session, options.prompt_tokens + options.new_tokens / 2.0);
   return result;
 }

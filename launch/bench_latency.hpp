@@ -31,6 +31,7 @@ struct LatencyResult {
   double prompt_flops = 0;            // matrix products of the prompt
   double library_seconds = 0;         // for the same products
   std::vector<RankFacts> ranks;
+  std::vector<ExpertLoad> experts;  // of each rank, in a step that decodes; zeros without experts
 
   double bytes_per_token() const { return weight_bytes_per_token + kv_bytes_per_token; }
   double achieved_bandwidth() const { return bytes_per_token() * decode_speed.mean; }

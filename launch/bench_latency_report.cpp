@@ -1,6 +1,7 @@
 // What a latency run says: a table for a person, an object for a machine.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_latency.hpp"
@@ -48,6 +49,50 @@ std::string decode_rows(const LatencyResult& result) {
   return text;
 }
 
+// Pairs of the rank that had most over the mean, less 1: what whole experts on ranks may lead to.
+double expert_imbalance(const std::vector<ExpertLoad>& ranks) {
+  std::int64_t most = 0;
+  std::int64_t sum = 0;
+  for (const ExpertLoad& load : ranks) {
+    most = std::max(most, load.pairs);
+    sum += load.pairs;
+  }
+  return sum > 0 ? static_cast<double>(most) * static_cast<double>(ranks.size()) /
+                           static_cast<double>(sum) -
+                       1
+                 : 0;
+}
+
+bool has_experts(const std::vector<ExpertLoad>& ranks) {
+  return !ranks.empty() && ranks.front().held > 0;
+}
+
+std::string expert_rows(const LatencyResult& result) {
+  if (!has_experts(result.experts)) {
+    return "";
+  }
+  std::string text = fmt::format(
+      "\nexperts in the last step, over all layers; imbalance {:.1f} %\n"
+      "rank    held    read  tokens x experts\n",
+      100 * expert_imbalance(result.experts));
+  for (std::size_t rank = 0; rank < result.experts.size(); ++rank) {
+    const ExpertLoad& load = result.experts[rank];
+    text += fmt::format("{:>4} {:>7} {:>7} {:>17}\n", rank, load.held, load.read, load.pairs);
+  }
+  return text;
+}
+
+json experts_json(const LatencyResult& result) {
+  json ranks = json::array();
+  for (const ExpertLoad& load : result.experts) {
+    ranks.push_back({{"held", load.held},
+                     {"read", load.read},
+                     {"pairs", load.pairs},
+                     {"bytes_each", load.bytes_each}});
+  }
+  return {{"imbalance", expert_imbalance(result.experts)}, {"per_rank", std::move(ranks)}};
+}
+
 std::string memory_rows(const LatencyResult& result) {
   std::string text = "\nrank     threads    weights         KV  workspace  peak resident\n";
   for (std::size_t rank = 0; rank < result.ranks.size(); ++rank) {
@@ -80,7 +125,7 @@ std::string latency_text(const LoadedFacts& facts, const LatencyOptions& options
       "library: {:.1f} %\n",
       per_second(options.batch * options.prompt_tokens, result.first_token.mean),
       prompt_speed / 1e9, library_speed / 1e9, percent(prompt_speed, library_speed));
-  return text + decode_rows(result) + memory_rows(result);
+  return text + decode_rows(result) + expert_rows(result) + memory_rows(result);
 }
 
 json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
@@ -112,6 +157,9 @@ json latency_json(const LoadedFacts& facts, const LatencyOptions& options,
       {"bandwidth_share", per_second(result.achieved_bandwidth(), result.read_bandwidth)},
       {"per_rank", json::array()}};
   object.update(run_json(facts));
+  if (has_experts(result.experts)) {
+    object["experts"] = experts_json(result);
+  }
   for (const RankFacts& rank : result.ranks) {
     object["per_rank"].push_back({{"threads", rank.threads},
                                   {"weight_bytes", rank.weights},

@@ -121,6 +121,18 @@ double sum_of_all(Session& session, double own) {
   return sum;
 }
 
+// Of this rank, that a step of so many sequences reads.
+double weights_of_step(Session& session, int sequences) {
+  const ExpertLoad experts = session.model().expert_load();
+  const DecoderSpec& spec = session.spec();
+  auto bytes = static_cast<double>(session.model().weight_bytes());
+  if (experts.held > 0) {
+    const double left = 1 - spec.experts_read(sequences) / static_cast<double>(spec.experts);
+    bytes -= left * static_cast<double>(experts.held) * static_cast<double>(experts.bytes_each);
+  }
+  return bytes;
+}
+
 // Collective.
 void add_floors(Session& session, const std::vector<WorkItem>& items, int max_running,
                 ThroughputResult& result) {
@@ -129,7 +141,7 @@ void add_floors(Session& session, const std::vector<WorkItem>& items, int max_ru
       from_root(session.control(), std::min(result.prompt_tokens, most_at_once));
   const GemmCeiling gemm = library_gemm_of_all(session, at_once);
   const double bandwidth = read_bandwidth_of_all(session);
-  const double weights = sum_of_all(session, static_cast<double>(session.model().weight_bytes()));
+  const double weights = sum_of_all(session, weights_of_step(session, max_running));
   const KvLayout layout = session.cache().layout();
   const double kv_token = sum_of_all(
       session, static_cast<double>(layout.page_bytes()) / static_cast<double>(layout.page_size));

@@ -46,6 +46,7 @@ json rank_json(const CountPlan& count, std::size_t rank) {
           {"heads", share.q_heads.size()},
           {"kv_heads", share.kv_heads.size()},
           {"ffn_columns", share.ffn.size()},
+          {"experts", share.experts.size()},
           {"vocabulary_rows", share.vocabulary.size()},
           {"parameters", share.parameters}};
 }

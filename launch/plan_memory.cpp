@@ -52,8 +52,8 @@ std::uint64_t host_workspace(const MemoryQuestion& wanted, const RankShare& shar
   std::int64_t sampling = 2 + tally_words(spec.vocabulary) + 2 * kSampleMostBiases;
   sampling += rank == 0 ? 0 : spec.vocabulary;  // the root has the logits of all
   std::size_t scratch = 0;
-  for (const std::int64_t in :
-       {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size()}) {
+  for (const std::int64_t in : {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size(),
+                                share.shared_ffn.size()}) {
     scratch = std::max(scratch, gemm_scratch_bytes(in, wanted.threads));
   }
   return decoder_workspace_bytes(spec, share, limits, DType::f32) -

@@ -29,6 +29,10 @@ std::string head_text(const PlanQuestion& question, DType kv) {
   if (!model.fingerprint.empty()) {
     text += fmt::format("         fingerprint {}\n", short_fingerprint(model.fingerprint));
   }
+  if (model.spec.experts > 0) {
+    text += fmt::format("experts  {} of {} for each token\n", model.spec.experts_per_token,
+                        model.spec.experts);
+  }
   text += fmt::format("load     {} of {} tokens (--batch, --context), keys and values {}\n",
                       plural(question.batch, "sequence"), question.context, name_of(kv));
   return text;
@@ -67,6 +71,12 @@ std::string count_rows(const DevicePlan& plan) {
   return text;
 }
 
+// "192", or of experts "128 x 192".
+std::string columns_text(const RankShare& share) {
+  return share.experts.size() == 0 ? fmt::to_string(share.ffn.size())
+                                   : fmt::format("{} x {}", share.experts.size(), share.ffn.size());
+}
+
 std::string rank_row(const CountPlan& count, int first, int last) {
   const RankShare& share = count.shards.share(first);
   const RankMemory& rank = count.memory[static_cast<std::size_t>(first)];
@@ -75,7 +85,7 @@ std::string rank_row(const CountPlan& count, int first, int last) {
       first == last ? fmt::to_string(first) : fmt::format("{}-{}", first, last), gib(rank.weights),
       gib(rank.kv), gib(rank.workspace), left_gib(rank),
       rank.pages_that_fit() * KvLayout{}.page_size, share.q_heads.size(), share.kv_heads.size(),
-      share.ffn.size(), share.vocabulary.size());
+      columns_text(share), share.vocabulary.size());
 }
 
 // A row for each run of ranks that look alike.

@@ -51,9 +51,10 @@ constexpr std::int64_t kSomeTokens = 16;  // own products and own sums up to her
 constexpr double kUs = 1e-6;
 constexpr double kGb = 1e9;
 
-// What one rank multiplies with.
+// What one rank multiplies with, parameters.
 struct Matrices {
-  double layers = 0;  // parameters
+  double layers = 0;   // but for experts
+  double experts = 0;  // in all layers
   double head = 0;
 };
 
@@ -61,22 +62,42 @@ Matrices matrices_of(const DecoderSpec& spec, const RankShare& share) {
   const std::int64_t tables = spec.tied_head ? 1 : 2;
   const std::int64_t table = share.vocabulary.size() * spec.hidden;
   const std::int64_t positions = share.positions.size() * spec.hidden;
-  return {
-      .layers = static_cast<double>(share.parameters - share.vectors - positions - tables * table),
-      .head = static_cast<double>(table)};
+  const std::int64_t experts =
+      3 * spec.layers * share.experts.size() * share.ffn.size() * spec.hidden;
+  return {.layers = static_cast<double>(share.parameters - share.vectors - positions -
+                                        tables * table - experts),
+          .experts = static_cast<double>(experts),
+          .head = static_cast<double>(table)};
 }
 
-double product_seconds(const SpeedCase& wanted, double parameters, std::int64_t tokens) {
+// `computed` parameters are multiplied with each token, `read` once for all of them.
+double product_seconds(const SpeedCase& wanted, double read_parameters, double computed_parameters,
+                       std::int64_t tokens) {
   const C& c = wanted.constants;
-  const double read = parameters * wanted.matrix_bytes_each / (c.read_gbs * kGb);
+  const double read = read_parameters * wanted.matrix_bytes_each / (c.read_gbs * kGb);
   if (tokens <= kFewTokens) {
     return read / c.few_tokens_share;
   }
   if (tokens <= kSomeTokens) {
     return read / c.some_tokens_share;
   }
-  const double computed = 2 * parameters * static_cast<double>(tokens) / (c.tflops * 1e12);
+  const double computed = 2 * computed_parameters * static_cast<double>(tokens) / (c.tflops * 1e12);
   return std::hypot(read / c.many_tokens_share, computed);
+}
+
+// Of all layers and, where it is wanted, the head. The router is taken to like all experts alike.
+double step_products(const SpeedCase& wanted, const RankShare& share, std::int64_t tokens,
+                     bool head) {
+  const DecoderSpec& spec = wanted.spec;
+  const Matrices own = matrices_of(spec, share);
+  const double all = own.layers + (head ? own.head : 0);
+  if (spec.experts == 0) {
+    return product_seconds(wanted, all, all, tokens);
+  }
+  const auto experts = static_cast<double>(spec.experts);
+  const double read = spec.experts_read(static_cast<double>(tokens)) / experts;
+  const double used = static_cast<double>(spec.experts_per_token) / experts;
+  return product_seconds(wanted, all + read * own.experts, all + used * own.experts, tokens);
 }
 
 // Two norms with the residual stream in f32 (read, written, added, normed), rope, and the gate
@@ -88,7 +109,8 @@ double small_seconds(const SpeedCase& wanted, const RankShare& share, std::int64
   double bytes = 2 * (8 + 2 * each) * static_cast<double>(spec.hidden);
   bytes += 2 * each * heads * static_cast<double>(spec.head_dim);
   if (tokens > kSomeTokens) {
-    bytes += 3 * each * static_cast<double>(share.ffn.size());
+    const auto times = static_cast<double>(std::max<std::int64_t>(spec.experts_per_token, 1));
+    bytes += 3 * each * times * static_cast<double>(share.ffn.size());
   }
   return bytes * static_cast<double>(spec.layers * tokens) / (wanted.constants.read_gbs * kGb);
 }
@@ -144,9 +166,8 @@ StepTime slowest(const ShardPlan& plan, const Seconds& seconds) {
 
 StepTime prompt_step(const SpeedCase& wanted, const ShardPlan& plan, std::int64_t tokens) {
   StepTime most = slowest(plan, [&](const RankShare& share) {
-    return StepTime{
-        .products = product_seconds(wanted, matrices_of(wanted.spec, share).layers, tokens),
-        .small = small_seconds(wanted, share, tokens)};
+    return StepTime{.products = step_products(wanted, share, tokens, false),
+                    .small = small_seconds(wanted, share, tokens)};
   });
   most.starts = starts_seconds(wanted);
   return most;
@@ -204,8 +225,7 @@ double sum_seconds(const SpeedCase& wanted, int ranks, Link link, std::int64_t t
 
 StepTime decode_step(const SpeedCase& wanted, const ShardPlan& plan, Link link) {
   StepTime step = slowest(plan, [&](const RankShare& share) {
-    const Matrices own = matrices_of(wanted.spec, share);
-    return StepTime{.products = product_seconds(wanted, own.layers + own.head, wanted.batch),
+    return StepTime{.products = step_products(wanted, share, wanted.batch, true),
                     .cache = cache_seconds(wanted, share),
                     .small = small_seconds(wanted, share, wanted.batch)};
   });
@@ -226,8 +246,9 @@ SpeedPrediction predict(const SpeedCase& wanted, const ShardPlan& plan, Link lin
   for (int rank = 0; rank < plan.ranks(); ++rank) {
     const RankShare& share = plan.share(rank);
     attention = std::max(attention, prompt_attention_seconds(wanted, share));
-    head = std::max(head, product_seconds(wanted, matrices_of(wanted.spec, share).head,
-                                          std::min<std::int64_t>(wanted.batch, kSomeTokens)));
+    const double own = matrices_of(wanted.spec, share).head;
+    head = std::max(
+        head, product_seconds(wanted, own, own, std::min<std::int64_t>(wanted.batch, kSomeTokens)));
   }
   SpeedPrediction result{.step = decode_step(wanted, plan, link)};
   result.prompt_seconds =

@@ -92,6 +92,7 @@ class FirstStep final : public Model {
   std::int64_t context_length() const override { return model_.context_length(); }
   int max_step_tokens() const override { return model_.max_step_tokens(); }
   int max_logit_rows() const override { return model_.max_logit_rows(); }
+  ExpertLoad expert_load() override { return model_.expert_load(); }
   std::size_t weight_bytes() const override { return model_.weight_bytes(); }
   std::size_t workspace_bytes() const override { return model_.workspace_bytes(); }
 

@@ -105,6 +105,24 @@ std::size_t Decoder::weight_bytes() const {
   return bytes;
 }
 
+ExpertLoad Decoder::expert_load() {
+  ExpertLoad load;
+  const std::int64_t experts = share_.experts.size();
+  const std::vector<std::int32_t> begins = workspace_.experts.last_begins(device_);
+  for (std::size_t i = 0; i + 1 < begins.size(); ++i) {
+    const std::int32_t pairs = begins[i + 1] - begins[i];
+    if (static_cast<std::int64_t>(i) % (experts + 1) < experts) {  // within a layer
+      load.pairs += pairs;
+      load.read += pairs > 0 ? 1 : 0;
+    }
+  }
+  if (experts > 0) {
+    load.held = experts * share_.layers.size();
+    load.bytes_each = layers_.front().experts->bytes_of_one();
+  }
+  return load;
+}
+
 std::size_t Decoder::workspace_bytes() const {
   const std::size_t slot_inputs = slot_inputs_ ? slot_inputs_->bytes() : 0;
   return workspace_.bytes() + inputs_.bytes() + slot_inputs + device_.workspace_bytes();
@@ -224,7 +242,8 @@ void Decoder::run_layers(const Exec& exec, const StepTensors& step, KvCache& cac
                      .attention = {.qkv = rows(workspace_.qkv),
                                    .mix = rows(workspace_.mix),
                                    .squares = rows(workspace_.squares)},
-                     .mlp = {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)}};
+                     .mlp = {.gate_up = rows(workspace_.gate_up), .gated = rows(workspace_.gated)},
+                     .experts = workspace_.experts};
   embedding_.forward(exec, step, at.residual);
   const Norm& first = layers_.front().entry(spec_);
   if (first.empty()) {  // x = residual

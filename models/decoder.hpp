@@ -37,6 +37,7 @@ class Decoder final : public Model {
   std::int64_t context_length() const override { return limits_.max_context; }
   int max_step_tokens() const override { return limits_.max_step_tokens; }
   int max_logit_rows() const override { return limits_.max_logit_rows; }
+  ExpertLoad expert_load() override;
   std::size_t weight_bytes() const override;
   std::size_t workspace_bytes() const override;
 

@@ -128,6 +128,26 @@ Activation read_hf_activation(const ConfigReader& config, const std::string& fie
   return Activation::relu;
 }
 
+void read_hf_experts(const ConfigReader& config, const HfExperts& defaults, DecoderSpec& spec) {
+  const char* const count = config.has("num_experts") ? "num_experts" : "num_local_experts";
+  spec.experts = config.integer(count, defaults.experts);
+  spec.experts_per_token = config.integer("num_experts_per_tok", defaults.experts_per_token);
+  if (defaults.ffn > 0) {
+    spec.ffn = config.integer("moe_intermediate_size", defaults.ffn);
+    spec.renormalise_experts = config.boolean("norm_topk_prob", false);
+    config.only("decoder_sparse_step", 1);
+    config.only("mlp_only_layers", nlohmann::json::array());
+  }
+  config.only("num_local_experts", spec.experts);
+  config.ignore({"output_router_logits", "router_aux_loss_coef", "router_jitter_noise"});  // train
+}
+
+void read_gguf_experts(const ConfigReader& metadata, DecoderSpec& spec) {
+  spec.experts = metadata.integer("expert_count");
+  spec.experts_per_token = metadata.integer("expert_used_count");
+  spec.ffn = metadata.integer("expert_feed_forward_length", spec.ffn);
+}
+
 void set_window(DecoderSpec& spec, std::int64_t tokens) {
   spec.window = tokens < spec.context_length ? tokens : 0;
 }

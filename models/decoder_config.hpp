@@ -47,6 +47,18 @@ void refuse_hf_window(const ConfigReader& config);
 // stays. Errors: ModelFileError where they follow no rule that full_attention_every can say.
 void read_hf_layer_types(const ConfigReader& config, DecoderSpec& spec);
 
+// What the reference's configuration class takes for a field about experts that is missing.
+struct HfExperts {
+  std::int64_t experts = 0;
+  std::int64_t experts_per_token = 0;
+  std::int64_t ffn = 0;  // 0: "intermediate_size", and the experts' weights are renormalised
+};
+
+// A mixture of experts in every layer. Errors: ModelFileError for layers without.
+void read_hf_experts(const ConfigReader& config, const HfExperts& defaults, DecoderSpec& spec);
+// The same of a GGUF file.
+void read_gguf_experts(const ConfigReader& metadata, DecoderSpec& spec);
+
 // Fields of config.json that train, generate or describe, and never compute a logit.
 void ignore_hf_fields(const ConfigReader& config);
 

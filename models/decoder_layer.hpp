@@ -4,6 +4,7 @@
 #include "models/decoder_spec.hpp"
 #include "models/decoder_workspace.hpp"
 #include "runtime/layers/attention.hpp"
+#include "runtime/layers/experts.hpp"
 #include "runtime/layers/mlp.hpp"
 #include "runtime/layers/norm.hpp"
 #include "runtime/weights/weight_loader.hpp"
@@ -25,7 +26,8 @@ struct DecoderLayer {
   AttentionLayer attention;
   Norm attention_post_norm;
   Norm mlp_norm;
-  Mlp mlp;
+  std::optional<Mlp> mlp;  // one of the two
+  std::optional<Experts> experts;
   Norm mlp_post_norm;
 };
 
@@ -39,7 +41,8 @@ struct LayerStep {
   TensorView residual;  // [tokens, hidden] f32
   TensorView side;      // the same; where sublayers are parallel
   AttentionLayer::Workspace attention;
-  Mlp::Workspace mlp;
+  Mlp::Workspace mlp;  // of the shared one where there are experts
+  const ExpertBuffers& experts;
 };
 
 // Collective. Layer number `index` of this rank's; leaves x through `next`, the entry norm of the

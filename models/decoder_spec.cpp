@@ -12,6 +12,7 @@
 
 #include "kernels/attention.hpp"
 #include "kernels/error.hpp"
+#include "kernels/expert_groups.hpp"
 #include "models/json_fields.hpp"
 #include "models/rope_scaling_json.hpp"
 
@@ -84,6 +85,10 @@ void for_each_variation(const Visit& visit) {
   visit("activation", &DecoderSpec::activation);
   visit("gated", &DecoderSpec::gated);
   visit("mlp_bias", &DecoderSpec::mlp_bias);
+  visit("experts", &DecoderSpec::experts);
+  visit("experts_per_token", &DecoderSpec::experts_per_token);
+  visit("renormalise_experts", &DecoderSpec::renormalise_experts);
+  visit("shared_ffn", &DecoderSpec::shared_ffn);
   visit("positions", &DecoderSpec::positions);
   visit("alibi_max_bias", &DecoderSpec::alibi_max_bias);
   visit("embedding_scale", &DecoderSpec::embedding_scale);
@@ -109,13 +114,35 @@ void check_rotary(const DecoderSpec& spec, std::int64_t context) {
   }
 }
 
+[[noreturn]] void refuse(const char* what) {
+  throw ModelFileError(fmt::format("config: {}, which is not known", what));
+}
+
+void check_experts(const DecoderSpec& spec) {
+  require_not_negative("experts", static_cast<double>(spec.experts));
+  require_not_negative("experts_per_token", static_cast<double>(spec.experts_per_token));
+  require_not_negative("shared_ffn", static_cast<double>(spec.shared_ffn));
+  if (spec.experts == 0) {
+    if (spec.experts_per_token != 0 || spec.shared_ffn != 0 || !spec.renormalise_experts) {
+      refuse("'experts_per_token', 'renormalise_experts' or 'shared_ffn' goes without 'experts'");
+    }
+    return;
+  }
+  const std::int64_t most = std::min<std::int64_t>(spec.experts, kMostChosen);
+  if (spec.experts > kMostExperts || spec.experts_per_token < 1 || spec.experts_per_token > most) {
+    throw ModelFileError(
+        fmt::format("config: {} of {} experts a token, wanted 1 to {} of at most {}",
+                    spec.experts_per_token, spec.experts, kMostChosen, kMostExperts));
+  }
+  if (!spec.gated || spec.mlp_bias || spec.parallel) {
+    refuse("'experts' goes without 'gated' or with 'mlp_bias' or 'parallel'");
+  }
+}
+
 // Combinations that no family has and the decoder does not compute.
 void check_norms(const DecoderSpec& spec) {
   const bool post = spec.norm_place != NormPlace::before;
   const bool layer = spec.norm == NormKind::layer;
-  const auto refuse = [](const char* what) {
-    throw ModelFileError(fmt::format("config: {}, which is not known", what));
-  };
   if (post && (layer || spec.residual_scale != 1 || spec.parallel)) {
     refuse(
         "'norm_place' other than \"before\" goes with 'norm' \"layer\", 'residual_scale' or "
@@ -164,6 +191,7 @@ void validate(const DecoderSpec& spec) {
   require_positive("residual_scale", spec.residual_scale);
   require_positive("logit_scale", spec.logit_scale);
   check_norms(spec);
+  check_experts(spec);
   for (const std::int64_t context : {std::int64_t{0}, spec.context_length}) {
     check_rotary(spec, context);
   }
@@ -214,6 +242,13 @@ bool DecoderSpec::has_window(std::int64_t layer) const {
   return window > 0 && (full_attention_every == 0 || (layer + 1) % full_attention_every != 0);
 }
 
+double DecoderSpec::experts_read(double tokens) const {
+  const auto all = static_cast<double>(experts);
+  return experts == 0
+             ? 0
+             : all * (1 - std::pow(1 - static_cast<double>(experts_per_token) / all, tokens));
+}
+
 ShardShape DecoderSpec::shard_shape() const {
   const std::int64_t head_elements = qkv_bias ? head_dim : 0;
   const std::int64_t norm_vectors = norm_bias ? 2 : 1;
@@ -228,7 +263,11 @@ ShardShape DecoderSpec::shard_shape() const {
           .vocabulary = vocabulary,
           .tied_head = tied_head,
           .ffn_matrices = gated ? 3 : 2,
+          .experts = experts,
+          .experts_per_token = experts_per_token,
+          .shared_ffn = shared_ffn,
           .positions = positions == Positions::learned ? context_length : 0,
+          .layer_rows = experts + (shared_ffn > 0 ? 1 : 0),
           .layer_vectors = norms * norm_vectors,
           .last_vectors = norm_vectors,
           .first_rank_vectors = (o_bias ? 1 : 0) + (mlp_bias ? 1 : 0),

@@ -58,6 +58,13 @@ struct DecoderSpec {
   Activation activation = Activation::silu;
   bool gated = true;
   bool mlp_bias = false;
+  // A mixture of so many MLPs of `ffn` columns, of which a router picks some for each token
+  // (Shazeer et al. 2017); 0: one MLP.
+  std::int64_t experts = 0;
+  std::int64_t experts_per_token = 0;
+  bool renormalise_experts = true;  // the weights of a token's experts add up to 1
+  std::int64_t shared_ffn =
+      0;  // columns of one more MLP for all tokens, weighted by a gate; 0: none
   Positions positions = Positions::rotary;
   double alibi_max_bias = 8;  // alibi: the last slope is 2^-this where heads are a power of two
   double embedding_scale = 1;
@@ -71,6 +78,8 @@ struct DecoderSpec {
   bool has_norm(std::string_view name) const;
   std::int64_t rotated() const { return rotary_dim > 0 ? rotary_dim : head_dim; }
   bool has_window(std::int64_t layer) const;
+  // Experts of a layer that a step of so many tokens reads, where the router likes all alike.
+  double experts_read(double tokens) const;
   // Sums over the ranks that join the residual stream.
   std::int64_t sums() const { return layers * (parallel ? 1 : 2); }
   ShardShape shard_shape() const;

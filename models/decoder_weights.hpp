@@ -37,14 +37,30 @@ Tensor load_qkv_bias(WeightLoader& loader, const std::string& layer, const Decod
 Tensor load_qk_norm(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
                     std::int64_t heads_in_all, Range heads);
 
-// [2 * ffn columns, hidden]: this rank's rows of gate and up below each other; without a gate [ffn
-// columns, hidden].
-Tensor load_mlp_in(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
-                   const RankShare& share);
+// An MLP whose weights are called PREFIX + "gate", "up" and "down".
+struct MlpNames {
+  std::string prefix;    // "layers.N.mlp."
+  std::int64_t ffn = 0;  // columns in all
+  Range columns;         // this rank's
+};
+
+// [2 * columns, hidden]: this rank's rows of gate and up below each other; without a gate [columns,
+// hidden].
+Tensor load_mlp_in(WeightLoader& loader, const MlpNames& names, const DecoderSpec& spec);
 
 // As many f32 as that has rows: their biases, empty where there are none.
-Tensor load_mlp_bias(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
-                     const RankShare& share);
+Tensor load_mlp_bias(WeightLoader& loader, const MlpNames& names, const DecoderSpec& spec);
+
+// The same of this rank's experts, each [2 * columns, hidden], stored [experts * ffn, hidden].
+Tensor load_experts_in(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                       const RankShare& share);
+// Each [hidden, columns], stored [experts * ffn, hidden].
+Tensor load_experts_down(WeightLoader& loader, const std::string& layer, const DecoderSpec& spec,
+                         const RankShare& share);
+
+// [rows, hidden] that every rank holds whole.
+Tensor load_router(WeightLoader& loader, const std::string& name, const DecoderSpec& spec,
+                   std::int64_t rows);
 
 // [out, rows.size()] of a row-parallel weight, stored [in, out].
 Tensor load_row_parallel(WeightLoader& loader, const std::string& name, std::int64_t in, Range rows,

@@ -10,13 +10,29 @@ namespace {
 
 constexpr const char* kName = "the workspace";
 
+// Of the MLP that all tokens go through.
+std::int64_t mlp_columns(const DecoderSpec& spec, const RankShare& share) {
+  return spec.experts > 0 ? share.shared_ffn.size() : share.ffn.size();
+}
+
+ExpertExtents expert_extents(const DecoderSpec& spec, const RankShare& share,
+                             const ModelLimits& limits) {
+  return {.tokens = limits.max_step_tokens,
+          .hidden = spec.hidden,
+          .all = spec.experts,
+          .experts = share.experts.size(),
+          .columns = share.ffn.size(),
+          .per_token = spec.experts_per_token,
+          .layers = share.layers.size()};
+}
+
 std::int64_t scratch_floats(Device& device, const DecoderSpec& spec, const RankShare& share) {
   if (device.place() != Place::host) {
     return 0;
   }
   std::size_t bytes = 0;
-  for (const std::int64_t in :
-       {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size()}) {
+  for (const std::int64_t in : {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size(),
+                                share.shared_ffn.size()}) {
     bytes = std::max(bytes, gemm_scratch_bytes(in, device.exec().threads));
   }
   return static_cast<std::int64_t>(bytes / sizeof(float)) + 1;
@@ -48,8 +64,9 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
   mix = make(dtype, tokens, q_columns);
   side = make(DType::f32, spec.parallel ? tokens : 0, spec.hidden);
   squares = make(DType::f32, spec.qk_norm == QkNorm::projection ? tokens : 0, 2);
-  gate_up = make(dtype, spec.gated ? tokens : 0, 2 * share.ffn.size());
-  gated = make(dtype, tokens, share.ffn.size());
+  gate_up = make(dtype, spec.gated ? tokens : 0, 2 * mlp_columns(spec, share));
+  gated = make(dtype, tokens, mlp_columns(spec, share));
+  experts = ExpertBuffers(device, expert_extents(spec, share, limits), dtype, kName);
   last = make(dtype, wanted, spec.hidden);
   local_logits = make(DType::f32, wanted, share.vocabulary.size());
   logits = make(DType::f32, on_device || group.rank() == 0 ? wanted : 0, spec.vocabulary);
@@ -70,20 +87,21 @@ std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& 
   const std::int64_t tokens = limits.max_step_tokens;
   const std::int64_t wanted = limits.max_logit_rows;
   const std::int64_t heads = 2 * (share.q_heads.size() + share.kv_heads.size());  // qkv and mix
-  const std::int64_t activations =
-      tokens * (spec.hidden + heads * spec.head_dim + (spec.gated ? 3 : 1) * share.ffn.size()) +
-      wanted * spec.hidden;
+  const std::int64_t activations = tokens * (spec.hidden + heads * spec.head_dim +
+                                             (spec.gated ? 3 : 1) * mlp_columns(spec, share)) +
+                                   wanted * spec.hidden;
   const std::int64_t squares = spec.qk_norm == QkNorm::projection ? 2 : 0;
   const std::int64_t side = spec.parallel ? spec.hidden : 0;
   const std::int64_t words = tokens * (spec.hidden + squares + side) +
                              wanted * (share.vocabulary.size() + spec.vocabulary) +
                              wanted * (2 + tally_words(spec.vocabulary) + 2 * kSampleMostBiases);
   return static_cast<std::uint64_t>(activations) * size_of(dtype) +
-         static_cast<std::uint64_t>(words) * 4;
+         static_cast<std::uint64_t>(words) * 4 +
+         ExpertBuffers::bytes(expert_extents(spec, share, limits), dtype);
 }
 
 std::size_t DecoderWorkspace::bytes() const {
-  std::size_t sum = 0;
+  std::size_t sum = experts.bytes();
   for (const Tensor* tensor :
        {&residual, &x, &side, &qkv, &mix, &squares, &gate_up, &gated, &last, &local_logits, &logits,
         &scratch, &ids, &last_ids, &tallies, &biases}) {

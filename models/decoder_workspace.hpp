@@ -5,6 +5,7 @@
 #include "models/registry.hpp"
 #include "runtime/comm/communicator.hpp"
 #include "runtime/layers/attention.hpp"
+#include "runtime/layers/experts.hpp"
 #include "runtime/tensor/tensor.hpp"
 
 namespace tutti {
@@ -23,12 +24,13 @@ struct DecoderWorkspace {
   Tensor qkv;           // [tokens, qkv_columns]
   Tensor mix;           // [tokens, q_columns]
   Tensor squares;       // [tokens, 2] f32 where q and k are normed over all heads; else no rows
-  Tensor gate_up;       // [tokens, 2 * ffn columns]
-  Tensor gated;         // [tokens, ffn columns]
+  Tensor gate_up;       // [tokens, 2 * columns] of the MLP, or of the one beside the experts
+  Tensor gated;         // [tokens, columns] of the same
   Tensor last;          // [wanted, hidden]
   Tensor local_logits;  // [wanted, vocabulary rows of this rank] f32
   Tensor logits;        // [wanted, vocabulary] f32; on the host on rank 0 only
   Tensor scratch;       // host: for gemm
+  ExpertBuffers experts;
   // Where the model samples; else without rows.
   Tensor ids;       // [wanted] i32: sampled
   Tensor last_ids;  // [sequence slots] i32: SampleRowsArgs::last

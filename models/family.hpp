@@ -13,7 +13,8 @@ namespace tutti {
 // What of a source's tensor is wanted, where it holds several below each other.
 enum class Part : std::uint8_t { whole, q, k, v, gate, up };
 
-// One tensor, or one of each layer where the names hold "{}", the layer's number. A bias, where the
+// One tensor, or one of each layer where the names hold "{}", the layer's number; of experts the
+// name in safetensors holds another, the expert's. A bias, where the
 // spec says that there is one, has no rule of its own: it is called as the weight is, with ".bias"
 // in place of ".weight".
 struct TensorRule {
@@ -35,6 +36,7 @@ struct Family {
   std::string_view gguf_architecture;                  // general.architecture
   std::span<const TensorRule> tensors;
   bool gguf_interleaved = false;  // GGUF files hold the rows of q's and k's heads in rotary pairs
+  bool gguf_mixture = false;      // GGUF files of this architecture that have experts
   // Fused q, k and v of safetensors: for each KV head the query heads that it serves, itself, its
   // values (GPT-NeoX, Falcon); else all of q, all of k, all of v.
   bool hf_fused_by_group = false;
@@ -55,11 +57,14 @@ extern const Family kGptNeox;
 extern const Family kGranite;
 extern const Family kLlama;
 extern const Family kMistral;
+extern const Family kMixtral;
 extern const Family kMpt;
 extern const Family kOlmo2;
 extern const Family kPhi3;
 extern const Family kQwen2;
+extern const Family kQwen2Moe;
 extern const Family kQwen3;
+extern const Family kQwen3Moe;
 extern const Family kStarcoder2;
 
 }  // namespace tutti

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "kernels/error.hpp"
@@ -41,13 +42,20 @@ std::string architecture_of(const TensorSource& source) {
   return names->front().get<std::string>();
 }
 
+// Whether a GGUF file's model is a mixture of experts: Mixtral's files say "llama".
+bool is_mixture(const TensorSource& source, const std::string& architecture) {
+  return ConfigReader(source.config(), "GGUF metadata", architecture + ".")
+             .integer("expert_count", 0) > 0;
+}
+
 const Family& family_of(const TensorSource& source) {
   const std::string wanted = architecture_of(source);
+  const bool gguf = source.format() == "gguf";
   for (const Family* family : families()) {
     const auto hf = family->hf_architectures;
-    const bool known = source.format() == "gguf"
-                           ? family->gguf_architecture == wanted
-                           : std::find(hf.begin(), hf.end(), wanted) != hf.end();
+    const bool known = gguf ? family->gguf_architecture == wanted &&
+                                  family->gguf_mixture == is_mixture(source, wanted)
+                            : std::find(hf.begin(), hf.end(), wanted) != hf.end();
     if (known) {
       return *family;
     }
@@ -72,7 +80,11 @@ class JobBuilder {
         family_(family),
         spec_(spec),
         dtype_(dtype),
-        gguf_(source.format() == "gguf") {}
+        gguf_(source.format() == "gguf") {
+    for (const SourceTensor& tensor : source.tensors()) {
+      by_name_[tensor.name] = &tensor;
+    }
+  }
 
   std::vector<ImportTensor> tensors() {
     for (const TensorRule& rule : family_.tensors) {
@@ -82,6 +94,7 @@ class JobBuilder {
       }
     }
     refuse_unread();
+    give_routers_the_type_of_the_embedding();
     return std::move(tensors_);
   }
 
@@ -90,17 +103,19 @@ class JobBuilder {
     if (!has_tensor(rule, spec_)) {
       return;
     }
-    const auto named = [layer](std::string_view pattern) {
-      return fmt::format(fmt::runtime(pattern), layer);
-    };
-    const std::string name = named(rule.name);
-    const std::string source_name = name_in_source(named(gguf_ ? rule.gguf : rule.hf),
-                                                   named(gguf_ ? rule.gguf_other : rule.hf_other));
+    const std::string name = fmt::format(fmt::runtime(rule.name), layer);
     const std::vector<std::int64_t> shape = weight_shape(name, spec_);
-    add(rule, name, source_name, shape);
-    if (spec_.has_bias(name)) {
-      const std::size_t stem = source_name.rfind(".weight");
-      add(rule, name + ".bias", source_name.substr(0, stem) + ".bias", {shape[0]});
+    for (std::int64_t expert = 0; expert < (is_of_experts(name) ? spec_.experts : 1); ++expert) {
+      const auto named = [&](std::string_view pattern) {
+        return fmt::format(fmt::runtime(pattern), layer, expert);
+      };
+      const std::string source_name = name_in_source(
+          named(gguf_ ? rule.gguf : rule.hf), named(gguf_ ? rule.gguf_other : rule.hf_other));
+      add(rule, name, source_name, shape, expert);
+      if (spec_.has_bias(name)) {
+        const std::size_t stem = source_name.rfind(".weight");
+        add(rule, name + ".bias", source_name.substr(0, stem) + ".bias", {shape[0]});
+      }
     }
   }
 
@@ -109,7 +124,7 @@ class JobBuilder {
   std::string name_in_source(const std::string& name, const std::string& other) const {
     const std::size_t dot = name.find('.');
     for (const std::string& tried : {name, gguf_ ? name : name.substr(dot + 1), other}) {
-      if (find_tensor(source_, tried) != nullptr) {
+      if (by_name_.contains(tried)) {
         return tried;
       }
     }
@@ -117,16 +132,26 @@ class JobBuilder {
   }
 
   void add(const TensorRule& rule, const std::string& name, const std::string& source_name,
-           const std::vector<std::int64_t>& shape) {
-    const SourceTensor* tensor = find_tensor(source_, source_name);
-    if (tensor == nullptr) {
+           const std::vector<std::int64_t>& shape, std::int64_t expert = 0) {
+    const auto found = by_name_.find(source_name);
+    if (found == by_name_.end()) {
       throw ModelFileError(fmt::format("the source lacks tensor '{}' (for {})", source_name, name));
     }
+    const SourceTensor* const tensor = found->second;
     const Part part = gguf_ ? rule.gguf_part : rule.hf_part;
     const bool in_out = !gguf_ && rule.hf_in_out && shape.size() == 2;
     std::vector<std::int64_t> wanted = source_shape(shape, part, spec_);
     if (in_out) {
       std::reverse(wanted.begin(), wanted.end());
+    }
+    ImportTensor result{.name = name, .source_name = source_name};
+    if (gguf_ && is_of_experts(name)) {  // all experts' matrices in one tensor
+      result.read_as = {spec_.experts * wanted[0], wanted[1]};
+      result.source_rows = {expert * wanted[0], (expert + 1) * wanted[0]};
+      wanted.insert(wanted.begin(), spec_.experts);
+    } else if (gguf_ && wanted.size() == 2 && wanted[0] == 1) {  // written without the 1
+      result.read_as = wanted;
+      wanted.erase(wanted.begin());
     }
     if (tensor->shape != wanted) {
       throw ModelFileError(fmt::format("tensor '{}' is [{}], the configuration wants [{}]",
@@ -135,13 +160,22 @@ class JobBuilder {
     }
     read_.insert(source_name);
     const bool plus_one = !gguf_ && rule.hf_plus_one;
-    tensors_.push_back({.name = name,
-                        .source_name = source_name,
-                        .dtype = plus_one ? DType::f32 : stored_dtype(*tensor, dtype_),
-                        .transpose = (rule.row_parallel && shape.size() == 2) != in_out,
-                        .interleaved_heads = interleaved_heads(rule),
-                        .pick = pick_of(part, !gguf_ && family_.hf_fused_by_group, spec_),
-                        .add = plus_one ? 1.0f : 0.0f});
+    result.dtype = plus_one ? DType::f32 : stored_dtype(*tensor, dtype_);
+    result.transpose = (rule.row_parallel && shape.size() == 2) != in_out;
+    result.interleaved_heads = interleaved_heads(rule);
+    result.pick = pick_of(part, !gguf_ && family_.hf_fused_by_group, spec_);
+    result.add = plus_one ? 1.0f : 0.0f;
+    tensors_.push_back(std::move(result));
+  }
+
+  // GGUF files hold routers as f32, whatever they were: they become what the matrices beside them
+  // are, since one product wants one type.
+  void give_routers_the_type_of_the_embedding() {
+    for (ImportTensor& tensor : tensors_) {
+      if (gguf_ && tensor.name.ends_with(".router")) {
+        tensor.dtype = tensors_.front().dtype;
+      }
+    }
   }
 
   int interleaved_heads(const TensorRule& rule) const {
@@ -182,6 +216,7 @@ class JobBuilder {
   const DecoderSpec& spec_;
   std::optional<DType> dtype_;
   bool gguf_;
+  std::map<std::string_view, const SourceTensor*> by_name_;
   std::vector<ImportTensor> tensors_;
   std::set<std::string, std::less<>> read_;
 };

@@ -11,6 +11,10 @@ bool has_tensor(const TensorRule& rule, const DecoderSpec& spec) {
   return !of_layer || name.ends_with("q_norm") || name.ends_with("k_norm") || spec.has_norm(name);
 }
 
+bool is_of_experts(std::string_view name) {
+  return name.find(".experts.") != std::string_view::npos && !name.ends_with(".router");
+}
+
 std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec& spec) {
   const std::int64_t q_rows = spec.q_heads * spec.head_dim;
   const std::int64_t kv_rows = spec.kv_heads * spec.head_dim;
@@ -38,6 +42,13 @@ std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec&
   }
   if (name.ends_with(".o")) {
     return {spec.hidden, q_rows};
+  }
+  if (name.ends_with(".router")) {
+    return {name.find(".shared.") != std::string_view::npos ? 1 : spec.experts, spec.hidden};
+  }
+  if (name.find(".shared.") != std::string_view::npos) {
+    return name.ends_with(".down") ? std::vector{spec.hidden, spec.shared_ffn}
+                                   : std::vector{spec.shared_ffn, spec.hidden};
   }
   return name.ends_with(".down") ? std::vector{spec.hidden, spec.ffn}
                                  : std::vector{spec.ffn, spec.hidden};

@@ -9,7 +9,11 @@ namespace tutti {
 // Whether a model of this spec has the rule's tensor.
 bool has_tensor(const TensorRule& rule, const DecoderSpec& spec);
 
-// Shape of the canonical weight, [out, in] or [n].
+// Whether the canonical weight holds one matrix of each expert, below each other; a source's name
+// for it has a second "{}", the expert's number.
+bool is_of_experts(std::string_view name);
+
+// Shape of the canonical weight, [out, in] or [n]; of one expert where it is of experts.
 std::vector<std::int64_t> weight_shape(std::string_view name, const DecoderSpec& spec);
 
 // Shape of the source's tensor that holds the part, given the part's own.

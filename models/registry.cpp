@@ -8,9 +8,10 @@
 namespace tutti {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kKnown{&kLlama,  &kMistral, &kQwen2,  &kQwen3,   &kPhi3,
-                                     &kGemma2, &kGemma3,  &kOlmo2,  &kGranite, &kStarcoder2,
-                                     &kGpt2,   &kGptNeox, &kFalcon, &kMpt};
+  static constexpr std::array kKnown{&kLlama,  &kMistral,  &kMixtral,    &kQwen2,  &kQwen2Moe,
+                                     &kQwen3,  &kQwen3Moe, &kPhi3,       &kGemma2, &kGemma3,
+                                     &kOlmo2,  &kGranite,  &kStarcoder2, &kGpt2,   &kGptNeox,
+                                     &kFalcon, &kMpt};
   return kKnown;
 }
 

@@ -15,6 +15,14 @@ struct StepOutput {
   TensorView ids;  // [wanted] i32: what was sampled, on every rank; empty where the engine does it
 };
 
+// What this rank's experts did in the last step, over all layers; zeros where a model has none.
+struct ExpertLoad {
+  std::int64_t held = 0;         // experts, or parts of them
+  std::int64_t read = 0;         // those that had tokens, whose weights were read
+  std::int64_t pairs = 0;        // tokens that they had, counted once for each of their experts
+  std::uint64_t bytes_each = 0;  // of one of them
+};
+
 // This rank's part of a model. Everything is allocated when it is built; forward allocates nothing
 // that grows with the number of steps.
 class Model {
@@ -36,6 +44,9 @@ class Model {
   virtual std::int64_t context_length() const = 0;
   virtual int max_step_tokens() const = 0;
   virtual int max_logit_rows() const = 0;
+
+  // Waits for the step.
+  virtual ExpertLoad expert_load() { return {}; }
 
   virtual std::size_t weight_bytes() const = 0;     // on this rank
   virtual std::size_t workspace_bytes() const = 0;  // on this rank

@@ -29,6 +29,10 @@ void check_shape(const ShardShape& shape) {
   check_extent("KV heads", shape.kv_heads, 1 << 10);
   check_extent("head size", shape.head_dim, 1 << 14);
   check_extent("FFN size", shape.ffn, 1 << 22);
+  if (shape.experts > 0) {
+    check_extent("experts", shape.experts, 1 << 12);
+    check_extent("experts of a token", shape.experts_per_token, shape.experts);
+  }
   check_extent("vocabulary", shape.vocabulary, 1 << 26);
   if (shape.q_heads % shape.kv_heads != 0) {
     throw ConfigError(fmt::format(
@@ -46,8 +50,12 @@ struct Limit {
 
 Limit limit_of(const ShardShape& shape) {
   Limit limit{shape.q_heads, "query heads"};
-  if (shape.ffn < limit.count) {
-    limit = {shape.ffn, "FFN columns"};
+  if (std::max(shape.ffn, shape.experts) < limit.count) {
+    limit = shape.ffn < shape.experts ? Limit{shape.experts, "experts"}
+                                      : Limit{shape.ffn, "FFN columns"};
+  }
+  if (shape.shared_ffn > 0 && shape.shared_ffn < limit.count) {
+    limit = {shape.shared_ffn, "columns of the shared expert"};
   }
   if (shape.vocabulary < limit.count) {
     limit = {shape.vocabulary, "vocabulary rows"};
@@ -69,8 +77,10 @@ void check_ranks(const ShardShape& shape, int ranks) {
   }
 }
 
-std::int64_t ffn_column_parameters(const ShardShape& shape) {
-  return (shape.ffn_matrices * shape.hidden + shape.ffn_column_elements) * shape.layers;
+// Of one column in every layer, in all experts that a rank has a part of.
+std::int64_t ffn_column_parameters(const ShardShape& shape, std::int64_t experts) {
+  const std::int64_t each = shape.ffn_matrices * shape.hidden + shape.ffn_column_elements;
+  return each * std::max<std::int64_t>(experts, 1) * shape.layers;
 }
 
 // Norms and biases that a rank holds, but for those of its FFN columns.
@@ -82,12 +92,12 @@ std::int64_t fixed_vectors(const ShardShape& shape, const RankShare& share, bool
   return shape.layers * layer + shape.last_vectors * shape.hidden;
 }
 
-// All that a rank holds but its FFN columns.
+// All that a rank holds but its FFN columns and experts.
 std::int64_t fixed_parameters(const ShardShape& shape, const RankShare& share, bool first_rank) {
   const std::int64_t heads = 2 * share.q_heads.size() + 2 * share.kv_heads.size();  // q, o; k, v
   const std::int64_t tables = shape.tied_head ? 1 : 2;
   const std::int64_t rows = tables * share.vocabulary.size() + share.positions.size();
-  return shape.hidden * (shape.layers * heads * shape.head_dim + rows) +
+  return shape.hidden * (shape.layers * (heads * shape.head_dim + shape.layer_rows) + rows) +
          fixed_vectors(shape, share, first_rank);
 }
 
@@ -105,28 +115,88 @@ std::int64_t ffn_granule(std::int64_t ffn, int ranks) {
   return granule;
 }
 
-// Columns for each rank: one granule each, then granule by granule to whoever holds least (the
+// What is dealt out beside the heads and the vocabulary: columns or experts.
+struct Goods {
+  std::int64_t count = 0;
+  std::int64_t granule = 1;
+  std::int64_t parameters = 0;  // of each
+};
+
+// So many for each rank: one granule each, then granule by granule to whoever holds least (the
 // first among equals), so that in the end no rank that got more than its first granule is more than
-// one granule above any other. Columns beyond whole granules go to the last rank.
-std::vector<std::int64_t> deal_ffn(const ShardShape& shape, const std::vector<RankShare>& shares) {
-  const int ranks = static_cast<int>(shares.size());
-  const std::int64_t granule = ffn_granule(shape.ffn, ranks);
-  const std::int64_t weight = ffn_column_parameters(shape);
-  std::vector<std::int64_t> columns(shares.size(), granule);
-  columns.back() += shape.ffn % granule;
-  std::vector<std::int64_t> held(shares.size());
-  for (std::size_t r = 0; r < shares.size(); ++r) {
-    held[r] = fixed_parameters(shape, shares[r], r == 0) + columns[r] * weight;
+// one granule above any other. What is beyond whole granules goes to the last rank. `held` counts
+// along.
+std::vector<Range> deal(const Goods& goods, std::vector<std::int64_t>& held) {
+  const auto ranks = std::ssize(held);
+  std::vector<std::int64_t> counts(held.size(), goods.granule);
+  counts.back() += goods.count % goods.granule;
+  for (std::size_t r = 0; r < held.size(); ++r) {
+    held[r] += counts[r] * goods.parameters;
   }
-  for (std::int64_t unit = ranks; unit < shape.ffn / granule; ++unit) {
+  for (std::int64_t unit = ranks; unit < goods.count / goods.granule; ++unit) {
     const auto least = std::min_element(held.begin(), held.end());
-    *least += granule * weight;
-    columns[static_cast<std::size_t>(least - held.begin())] += granule;
+    *least += goods.granule * goods.parameters;
+    counts[static_cast<std::size_t>(least - held.begin())] += goods.granule;
   }
-  return columns;
+  std::vector<Range> ranges;
+  std::int64_t begin = 0;
+  for (const std::int64_t count : counts) {
+    ranges.push_back({begin, begin + count});
+    begin += count;
+  }
+  return ranges;
+}
+
+std::vector<Range> deal_columns(std::int64_t columns, std::int64_t parameters,
+                                std::vector<std::int64_t>& held) {
+  const std::int64_t granule = ffn_granule(columns, static_cast<int>(held.size()));
+  return deal({.count = columns, .granule = granule, .parameters = parameters}, held);
+}
+
+// MLPs and experts; adds their parameters to the shares'.
+void deal_mlps(const ShardShape& shape, std::vector<RankShare>& shares) {
+  std::vector<std::int64_t> held;
+  for (const RankShare& share : shares) {
+    held.push_back(share.parameters);
+  }
+  const bool whole = deals_whole_experts(shape, static_cast<int>(shares.size()));
+  const std::vector<Range> dealt =
+      whole ? deal({.count = shape.experts,
+                    .parameters = shape.ffn * ffn_column_parameters(shape, 1)},
+                   held)
+            : deal_columns(shape.ffn, ffn_column_parameters(shape, shape.experts), held);
+  for (std::size_t r = 0; r < shares.size(); ++r) {
+    shares[r].experts = whole ? dealt[r] : Range{0, shape.experts};
+    shares[r].ffn = whole ? Range{0, shape.ffn} : dealt[r];
+  }
+  if (shape.shared_ffn > 0) {
+    const auto shared = deal_columns(shape.shared_ffn, ffn_column_parameters(shape, 1), held);
+    for (std::size_t r = 0; r < shares.size(); ++r) {
+      shares[r].shared_ffn = shared[r];
+    }
+  }
+  for (std::size_t r = 0; r < shares.size(); ++r) {
+    shares[r].parameters = held[r];
+    shares[r].vectors += shares[r].ffn.size() * shape.ffn_column_elements * shape.layers;
+  }
 }
 
 }  // namespace
+
+bool deals_whole_experts(const ShardShape& shape, int ranks) {
+  if (shape.experts < ranks) {
+    return false;
+  }
+  if (shape.ffn < ranks) {
+    return true;
+  }
+  const std::int64_t granule = ffn_granule(shape.ffn, ranks);
+  const auto ceiling = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+  const std::int64_t most_columns =
+      ceiling(shape.ffn / granule, ranks) * granule + shape.ffn % granule;
+  return ceiling(shape.experts_per_token, ranks) * shape.ffn <
+         shape.experts_per_token * std::min(most_columns, shape.ffn);
+}
 
 ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
   check_shape(shape);
@@ -147,18 +217,10 @@ ShardPlan::ShardPlan(const ShardShape& shape, int ranks) : shape_(shape) {
     share.vocabulary = rows[r];
     share.positions = positions[r];
     share.layers = {0, shape.layers};
+    share.parameters = fixed_parameters(shape, share, r == 0);
+    share.vectors = fixed_vectors(shape, share, r == 0);
   }
-  const std::vector<std::int64_t> columns = deal_ffn(shape, shares_);
-  std::int64_t begin = 0;
-  for (std::size_t r = 0; r < shares_.size(); ++r) {
-    RankShare& share = shares_[r];
-    share.ffn = {begin, begin + columns[r]};
-    share.parameters =
-        fixed_parameters(shape, share, r == 0) + columns[r] * ffn_column_parameters(shape);
-    share.vectors =
-        fixed_vectors(shape, share, r == 0) + columns[r] * shape.ffn_column_elements * shape.layers;
-    begin += columns[r];
-  }
+  deal_mlps(shape, shares_);
 }
 
 int ShardPlan::max_ranks(const ShardShape& shape) {

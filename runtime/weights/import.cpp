@@ -24,21 +24,33 @@ constexpr std::int64_t kBlockBytes = std::int64_t{512} << 10;
 constexpr std::uint64_t kHeldTensors = 3;
 
 struct Step {
-  const SourceTensor* source = nullptr;
+  SourceTensor source;  // with the dimensions that it is read with
   const ImportTensor* wanted = nullptr;
+  Range rows = {};             // of the source
   std::int64_t head_rows = 1;  // rows that must stay together
 
   // Of the source, in the stored type.
   std::int64_t row_bytes() const {
-    return source->row_elements() * static_cast<std::int64_t>(size_of(wanted->dtype));
+    return source.row_elements() * static_cast<std::int64_t>(size_of(wanted->dtype));
   }
-  std::uint64_t bytes() const { return static_cast<std::uint64_t>(source->rows() * row_bytes()); }
+  std::uint64_t bytes() const { return static_cast<std::uint64_t>(rows.size() * row_bytes()); }
   // What the pick leaves of the dimension that becomes the stored rows.
   std::int64_t stored_rows() const {
-    const std::int64_t all = wanted->transpose ? source->row_elements() : source->rows();
+    const std::int64_t all = wanted->transpose ? source.row_elements() : rows.size();
     return wanted->pick.block > 0 ? wanted->pick.rows() : all;
   }
+  std::vector<std::int64_t> stored_shape() const {
+    std::vector<std::int64_t> shape = source.shape;
+    if (wanted->transpose) {
+      shape.back() = rows.size();
+    }
+    shape.front() = stored_rows();
+    return shape;
+  }
 };
+
+// Of one stored tensor, below each other.
+using Steps = std::vector<Step>;
 
 template <typename... Args>
 [[noreturn]] void fail(const ImportJob& job, const ImportTensor& tensor,
@@ -48,24 +60,28 @@ template <typename... Args>
 }
 
 void check_step(const ImportJob& job, const Step& step) {
-  const auto& [source, wanted, head_rows] = step;
-  const auto shape = fmt::format("[{}]", fmt::join(source->shape, ", "));
-  const std::size_t dims = source->shape.size();
-  if (dims < 1 || dims > 2 || source->rows() == 0 || source->row_elements() == 0) {
+  const SourceTensor& source = step.source;
+  const ImportTensor* wanted = step.wanted;
+  const auto shape = fmt::format("[{}]", fmt::join(source.shape, ", "));
+  const std::size_t dims = source.shape.size();
+  if (dims < 1 || dims > 2 || source.rows() == 0 || source.row_elements() == 0) {
     fail(job, *wanted, "is {}; wanted one or two dimensions, none of them empty", shape);
   }
-  if (!source->readable) {
+  if (step.rows.begin < 0 || step.rows.end > source.rows() || step.rows.size() < 1) {
+    fail(job, *wanted, "is {}; wanted rows {}..{}", shape, step.rows.begin, step.rows.end);
+  }
+  if (!source.readable) {
     fail(job, *wanted,
          "is stored as {}, which cannot be imported; wanted F32, F16, BF16 or, in a GGUF file, one "
          "of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K",
-         source->encoding);
+         source.encoding);
   }
   if (wanted->transpose && dims != 2) {
     fail(job, *wanted, "is {}; wanted two dimensions to transpose", shape);
   }
   const RowPick& pick = wanted->pick;
   const std::int64_t last = pick.first + (pick.blocks - 1) * pick.stride + pick.block;
-  if (last > (wanted->transpose ? source->row_elements() : source->rows()) ||
+  if (last > (wanted->transpose ? source.row_elements() : step.rows.size()) ||
       (wanted->transpose && pick.blocks != 1)) {
     fail(job, *wanted, "is {}; wanted {} times {} rows from row {} on, {} apart", shape,
          pick.blocks, pick.block, pick.first, pick.stride);
@@ -81,28 +97,62 @@ void check_step(const ImportJob& job, const Step& step) {
   }
 }
 
-std::vector<Step> plan_steps(const TensorSource& source, const ImportJob& job) {
+Step make_step(const ImportJob& job, const SourceTensor& source, const ImportTensor& wanted) {
+  Step step{.source = source, .wanted = &wanted};
+  if (!wanted.read_as.empty()) {
+    step.source.shape = wanted.read_as;
+    if (step.source.rows() * step.source.row_elements() != source.rows() * source.row_elements()) {
+      fail(job, wanted, "is [{}], which cannot be read as [{}]", fmt::join(source.shape, ", "),
+           fmt::join(wanted.read_as, ", "));
+    }
+  }
+  step.rows = wanted.source_rows.size() > 0 ? wanted.source_rows : Range{0, step.source.rows()};
+  check_step(job, step);
+  if (wanted.interleaved_heads > 0) {
+    step.head_rows = step.stored_rows() / wanted.interleaved_heads;
+  }
+  return step;
+}
+
+// Whether the step's rows lie below those of a tensor that `steps` have begun.
+bool goes_on(const std::vector<Steps>& steps, const ImportTensor& wanted) {
+  return !steps.empty() && steps.back().front().wanted->name == wanted.name;
+}
+
+void check_together(const ImportJob& job, const Step& first, const Step& next) {
+  const auto width = [](const Step& step) {
+    const std::vector<std::int64_t> shape = step.stored_shape();
+    return shape.size() == 2 ? shape[1] : 0;
+  };
+  if (next.wanted->dtype != first.wanted->dtype || width(next) != width(first)) {
+    fail(job, *next.wanted, "becomes {} {} wide; what lies above it is {} {} wide",
+         name_of(next.wanted->dtype), width(next), name_of(first.wanted->dtype), width(first));
+  }
+}
+
+std::vector<Steps> plan_steps(const TensorSource& source, const ImportJob& job) {
   std::map<std::string, const SourceTensor*> by_name;
   for (const SourceTensor& tensor : source.tensors()) {
     by_name[tensor.name] = &tensor;
   }
-  std::vector<Step> steps;
+  std::vector<Steps> steps;
   for (const ImportTensor& wanted : job.tensors) {
     const auto found = by_name.find(wanted.source_name);
     if (found == by_name.end()) {
       fail(job, wanted, "is missing; the source has {} tensors", by_name.size());
     }
-    Step step{found->second, &wanted};
-    check_step(job, step);
-    if (wanted.interleaved_heads > 0) {
-      step.head_rows = step.stored_rows() / wanted.interleaved_heads;
+    Step step = make_step(job, *found->second, wanted);
+    if (goes_on(steps, wanted)) {
+      check_together(job, steps.back().front(), step);
+      steps.back().push_back(std::move(step));
+    } else {
+      steps.push_back({std::move(step)});
     }
-    steps.push_back(step);
   }
   return steps;
 }
 
-ModelContents contents_of(const ImportJob& job, const std::vector<Step>& steps) {
+ModelContents contents_of(const ImportJob& job, const std::vector<Steps>& steps) {
   ModelContents contents{.name = job.name,
                          .source = job.source,
                          .created_by = job.created_by,
@@ -110,16 +160,16 @@ ModelContents contents_of(const ImportJob& job, const std::vector<Step>& steps) 
                          .original_config = job.original_config,
                          .tokenizer = job.tokenizer,
                          .tensors = {}};
-  for (const Step& step : steps) {
-    std::vector<std::int64_t> shape = step.source->shape;
-    if (step.wanted->transpose) {
-      std::reverse(shape.begin(), shape.end());
+  for (const Steps& parts : steps) {
+    const Step& first = parts.front();
+    std::vector<std::int64_t> shape = first.stored_shape();
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      shape[0] += parts[i].stored_rows();
     }
-    shape[0] = step.stored_rows();
-    contents.tensors.push_back({.name = step.wanted->name,
-                                .dtype = step.wanted->dtype,
+    contents.tensors.push_back({.name = first.wanted->name,
+                                .dtype = first.wanted->dtype,
                                 .shape = std::move(shape),
-                                .source_name = step.wanted->source_name});
+                                .source_name = first.wanted->source_name});
   }
   return contents;
 }
@@ -151,24 +201,32 @@ class Worker {
   Worker(const TensorSource& source, ModelWriter& writer, Progress& progress)
       : source_(source), writer_(writer), progress_(progress) {}
 
-  void import(std::size_t index, const Step& step) {
-    if (step.wanted->transpose) {
-      import_transposed(index, step);
-      return;
-    }
-    const std::int64_t rows = rows_per_block(step.row_bytes() * step.head_rows) * step.head_rows;
-    for (std::int64_t begin = 0; begin < step.stored_rows(); begin += rows) {
-      const Range range{begin, std::min(begin + rows, step.stored_rows())};
-      const auto bytes = static_cast<std::size_t>(range.size() * step.row_bytes());
-      grow(block_, bytes);
-      read(step, range, block_.data());
-      write(index, begin, std::span(block_).first(bytes));
+  void import(std::size_t index, const Steps& parts) {
+    std::int64_t above = 0;
+    for (const Step& step : parts) {
+      if (step.wanted->transpose) {
+        import_transposed(index, above, step);
+      } else {
+        import_rows(index, above, step);
+      }
+      above += step.stored_rows();
     }
   }
 
  private:
   static std::int64_t rows_per_block(std::int64_t row_bytes) {
     return std::max<std::int64_t>(1, kBlockBytes / row_bytes);
+  }
+
+  void import_rows(std::size_t index, std::int64_t above, const Step& step) {
+    const std::int64_t rows = rows_per_block(step.row_bytes() * step.head_rows) * step.head_rows;
+    for (std::int64_t begin = 0; begin < step.stored_rows(); begin += rows) {
+      const Range range{begin, std::min(begin + rows, step.stored_rows())};
+      const auto bytes = static_cast<std::size_t>(range.size() * step.row_bytes());
+      grow(block_, bytes);
+      read(step, range, block_.data());
+      write(index, above + begin, std::span(block_).first(bytes));
+    }
   }
 
   // Whole heads, in the stored type and order of rows.
@@ -194,8 +252,9 @@ class Worker {
         const std::int64_t first = pick.first + at / pick.block * pick.stride + within;
         run = {first, first + std::min(pick.block - within, rows.end - at)};
       }
-      source_.read_rows(*step.source, run, step.wanted->dtype, dst);
-      add(step.wanted->add, dst, run.size() * step.source->row_elements());
+      const Range from{step.rows.begin + run.begin, step.rows.begin + run.end};
+      source_.read_rows(step.source, from, step.wanted->dtype, dst);
+      add(step.wanted->add, dst, run.size() * step.source.row_elements());
       dst += run.size() * step.row_bytes();
       at += run.size();
     }
@@ -213,25 +272,25 @@ class Worker {
     progress_.add(rows.size());
   }
 
-  void import_transposed(std::size_t index, const Step& step) {
+  void import_transposed(std::size_t index, std::int64_t above, const Step& step) {
     const std::int64_t stored_rows = step.stored_rows();
     const std::size_t element = size_of(step.wanted->dtype);
     const auto whole = std::make_unique_for_overwrite<std::byte[]>(step.bytes());
-    source_.read_rows(*step.source, {0, step.source->rows()}, step.wanted->dtype, whole.get());
-    const std::int64_t row_bytes = step.source->rows() * static_cast<std::int64_t>(element);
+    source_.read_rows(step.source, step.rows, step.wanted->dtype, whole.get());
+    const std::int64_t row_bytes = step.rows.size() * static_cast<std::int64_t>(element);
     const std::int64_t rows = rows_per_block(row_bytes);
     for (std::int64_t begin = 0; begin < stored_rows; begin += rows) {
       const std::int64_t count = std::min(rows, stored_rows - begin);
       const auto bytes = static_cast<std::size_t>(count * row_bytes);
       grow(block_, bytes);
       transpose_block({.src = whole.get(),
-                       .rows = step.source->rows(),
-                       .src_columns = step.source->row_elements(),
+                       .rows = step.rows.size(),
+                       .src_columns = step.source.row_elements(),
                        .first_column = step.wanted->pick.first + begin,
                        .columns = count,
                        .element_bytes = element,
                        .dst = block_.data()});
-      write(index, begin, std::span(block_).first(bytes));
+      write(index, above + begin, std::span(block_).first(bytes));
     }
   }
 
@@ -248,14 +307,18 @@ class Worker {
   std::vector<std::byte> pairs_;
 };
 
-void copy_tensors(const TensorSource& source, const std::vector<Step>& steps, ModelWriter& writer,
+void copy_tensors(const TensorSource& source, const std::vector<Steps>& steps, ModelWriter& writer,
                   const ImportOptions& options) {
   std::vector<ImportTask> tasks;
   std::uint64_t largest = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const std::uint64_t held = steps[i].wanted->transpose ? steps[i].bytes() : 0;
-    tasks.push_back({.index = i, .bytes = steps[i].bytes(), .held_bytes = held});
-    largest = std::max(largest, held);
+    ImportTask task{.index = i};
+    for (const Step& step : steps[i]) {
+      task.bytes += step.bytes();
+      task.held_bytes = std::max(task.held_bytes, step.wanted->transpose ? step.bytes() : 0);
+    }
+    largest = std::max(largest, task.held_bytes);
+    tasks.push_back(task);
   }
   ImportQueue queue(std::move(tasks), kHeldTensors * largest);
   Progress progress(options, writer.weight_bytes());
@@ -279,7 +342,7 @@ void copy_tensors(const TensorSource& source, const std::vector<Step>& steps, Mo
 ImportReport import_model(const TensorSource& source, const ImportJob& job,
                           const std::filesystem::path& out, const ImportOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Step> steps = plan_steps(source, job);
+  const std::vector<Steps> steps = plan_steps(source, job);
   ModelWriter writer(out, contents_of(job, steps), options.overwrite);
   copy_tensors(source, steps, writer, options);
   ImportReport report;

@@ -25,6 +25,8 @@ struct RowPick {
   std::int64_t rows() const { return block * blocks; }
 };
 
+// Those that follow each other under one name are stored below each other, as one tensor: the
+// matrices of experts.
 struct ImportTensor {
   std::string name;  // canonical
   std::string source_name;
@@ -38,6 +40,10 @@ struct ImportTensor {
   // Of the source's rows; of its columns, and one block only, where it is transposed.
   RowPick pick = {};
   float add = 0;  // to every element; the stored type is f32 then
+  // The dimensions that the source's tensor is read with, as many elements as it has; empty: its
+  // own.
+  std::vector<std::int64_t> read_as = {};
+  Range source_rows = {};  // of that, what this is about; empty: all
 };
 
 struct ImportJob {

@@ -48,6 +48,27 @@ def _qwen3(**fields):
                   sliding_window=None, max_window_layers=2, **fields)
 
 
+def _mixtral(**fields):
+    return _model("MixtralForCausalLM", "mixtral", hidden_act="silu", rms_norm_eps=1e-5,
+                  attention_dropout=0.0, sliding_window=None, output_router_logits=False,
+                  router_aux_loss_coef=0.02, **fields)
+
+
+def _qwen2_moe(**fields):
+    return _model("Qwen2MoeForCausalLM", "qwen2_moe", hidden_act="silu", rms_norm_eps=1e-6,
+                  attention_dropout=0.0, use_sliding_window=False, sliding_window=64,
+                  max_window_layers=2, decoder_sparse_step=1, intermediate_size=50,
+                  output_router_logits=False, router_aux_loss_coef=0.001, **fields)
+
+
+def _qwen3_moe(**fields):
+    return _model("Qwen3MoeForCausalLM", "qwen3_moe", hidden_act="silu", rms_norm_eps=1e-6,
+                  attention_dropout=0.0, use_sliding_window=False, sliding_window=None,
+                  max_window_layers=2, decoder_sparse_step=1, mlp_only_layers=[],
+                  intermediate_size=50, output_router_logits=False, router_aux_loss_coef=0.001,
+                  **fields)
+
+
 def _gemma2(**fields):
     return _model("Gemma2ForCausalLM", "gemma2", hidden_act="gelu_pytorch_tanh",
                   hidden_activation="gelu_pytorch_tanh", rms_norm_eps=1e-6, attention_bias=False,
@@ -132,6 +153,30 @@ GOLDENS = {
     "qwen3-untied": Golden(_qwen3(
         hidden_size=32, intermediate_size=41, num_attention_heads=6, num_key_value_heads=1,
         head_dim=8, vocab_size=90, rope_theta=10000.0, tie_word_embeddings=False)),
+    # Mixtures are stored as f32: on a GPU the rounding of 16 bits sends tokens to other experts.
+    "mixtral-columns": Golden(_mixtral(
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=100, rope_theta=1000000.0, tie_word_embeddings=False, num_local_experts=6,
+        num_experts_per_tok=2), dtype="float32"),
+    "mixtral-whole": Golden(_mixtral(  # so few columns that 2 and 4 ranks take whole experts
+        hidden_size=32, intermediate_size=5, num_attention_heads=4, num_key_value_heads=4,
+        vocab_size=90, rope_theta=10000.0, tie_word_embeddings=True, num_local_experts=7,
+        num_experts_per_tok=4), dtype="float32"),
+    "qwen2-moe": Golden(_qwen2_moe(  # an MLP beside the experts, weights that do not add up to 1
+        hidden_size=36, moe_intermediate_size=12, shared_expert_intermediate_size=21,
+        num_attention_heads=6, num_key_value_heads=2, vocab_size=100, rope_theta=1000000.0,
+        tie_word_embeddings=False, num_experts=5, num_experts_per_tok=2, norm_topk_prob=False),
+        dtype="float32"),
+    "qwen3-moe-tied": Golden(_qwen3_moe(
+        hidden_size=32, moe_intermediate_size=16, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=16, vocab_size=100, rope_theta=1000000.0, tie_word_embeddings=True,
+        attention_bias=False, num_experts=8, num_experts_per_tok=3, norm_topk_prob=True),
+        dtype="float32"),
+    "qwen3-moe-plain": Golden(_qwen3_moe(  # all experts for every token
+        hidden_size=32, moe_intermediate_size=11, num_attention_heads=6, num_key_value_heads=1,
+        head_dim=8, vocab_size=90, rope_theta=10000.0, tie_word_embeddings=False,
+        attention_bias=True, num_experts=3, num_experts_per_tok=3, norm_topk_prob=False),
+        dtype="float32"),
     "qwen2-tied": Golden(_qwen2(
         hidden_size=42, intermediate_size=50, num_attention_heads=7, num_key_value_heads=1,
         vocab_size=121, rope_theta=1000000.0, tie_word_embeddings=True)),

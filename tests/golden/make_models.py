@@ -187,8 +187,9 @@ def greedy(model, prompt, new_tokens):
 
 def load(folder, dtype):
     config = json.loads((folder / "config.json").read_text())
-    return model_class(config).from_pretrained(folder, dtype=dtype,
-                                               attn_implementation="eager").eval()
+    experts = {"experts_implementation": "eager"} if "num_experts_per_tok" in config else {}
+    return model_class(config).from_pretrained(folder, dtype=dtype, attn_implementation="eager",
+                                               **experts).eval()
 
 
 def run_variant(folder, prompts, through, rows_out, new_tokens):

@@ -64,8 +64,8 @@ inline std::vector<std::string> variants(const std::string& name) {
   return found;
 }
 
-inline std::int64_t query_heads(const std::string& name) {
-  return spec_of(*open_source(golden_folder(name))).q_heads;
+inline DecoderSpec golden_spec(const std::string& name) {
+  return spec_of(*open_source(golden_folder(name)));
 }
 
 // The goldens' own rounding error is known: f32_noise is their largest distance to the same in

@@ -56,6 +56,10 @@ struct Case {
   int ranks = 1;
 };
 
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.model << ", " << c.variant << ", ranks: " << c.ranks;
+}
+
 class ModelGolden : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
@@ -85,7 +89,7 @@ TEST_P(ModelGolden, LogitsAndGreedyTokensAreTheReferences) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const std::string& model : test::golden_names()) {
-    const auto heads = static_cast<int>(test::query_heads(model));
+    const auto heads = static_cast<int>(test::golden_spec(model).q_heads);
     for (const std::string& variant : test::variants(model)) {
       for (const int ranks : {1, 2, 3, 4}) {
         if (ranks <= heads) {

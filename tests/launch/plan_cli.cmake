@@ -1,5 +1,6 @@
 # tutti plan as a user starts it: by itself, under mpirun, and beside a run of the same model.
 cli_test(plan_fits 0 0 "" plan llama-2-70b --gpu a100-40 --ranks 4)
+cli_test(plan_of_a_mixture 0 0 "" plan qwen3-30b-a3b --gpu h100-80 --ranks 1,2)
 cli_test(plan_under_mpirun 2 0 "" plan llama-2-70b --gpu a100-80 --ranks 3 --json)
 cli_test(plan_refuses 0 4 "4 ranks are the fewest that work" plan llama-2-70b --gpu a100-40
          --ranks 1)

@@ -53,6 +53,9 @@ TEST(PlanMemory, OfAHostIsWhatAModelAllocatesToTheByte) {
   expect_as_allocated(test::small_spec(), 9, 100, 1, DType::bf16);
   expect_as_allocated(test::small_spec(), 2, 31, 70, DType::f16);  // more than 64 rows of logits
   expect_as_allocated(short_smollm2(), 2, 512, 2, DType::bf16);
+  for (const int ranks : {1, 2, 4}) {
+    expect_as_allocated(test::mixture_spec(), ranks, 100, 2, DType::bf16);
+  }
 }
 
 // Workspace and inputs as a device holds them; its operations' own are a constant of the plan.

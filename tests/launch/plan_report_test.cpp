@@ -81,10 +81,11 @@ TEST(PlanJson, HasTheFieldsThatItsDocumentationNames) {
               ::testing::UnorderedElementsAre("ranks", "fits", "imbalance", "kv_tokens_that_fit",
                                               "prediction", "per_rank"));
   ASSERT_EQ(four["per_rank"].size(), 4u);
-  EXPECT_THAT(keys(four["per_rank"][0]),
-              ::testing::UnorderedElementsAre("rank", "weight_bytes", "kv_bytes", "workspace_bytes",
-                                              "budget_bytes", "left_bytes", "heads", "kv_heads",
-                                              "ffn_columns", "vocabulary_rows", "parameters"));
+  EXPECT_THAT(
+      keys(four["per_rank"][0]),
+      ::testing::UnorderedElementsAre("rank", "weight_bytes", "kv_bytes", "workspace_bytes",
+                                      "budget_bytes", "left_bytes", "heads", "kv_heads",
+                                      "ffn_columns", "experts", "vocabulary_rows", "parameters"));
   EXPECT_LT(object["counts"][0]["per_rank"][0]["left_bytes"].get<std::int64_t>(), 0);
   double parts = 0;
   for (const auto& [name, seconds] : four["prediction"]["parts"].items()) {

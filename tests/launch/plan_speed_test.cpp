@@ -105,6 +105,19 @@ TEST(PlanSpeed, ProductsOfOneTokenReadTheMatrices) {
   EXPECT_EQ(step.sums, 0);
 }
 
+// By hand: 8 of 128 experts for one token; two tokens meet in an eighth of theirs on average.
+TEST(PlanSpeed, ProductsOfAMixtureReadTheExpertsThatTokensTake) {
+  const SpeedCase wanted = speed_case("qwen3-30b-a3b", "h100-80");
+  const ShardPlan plan(wanted.spec.shard_shape(), 1);
+  const double rest = 48.0 * (2048 * 128 * (2 * 32 + 2 * 4) + 128 * 2048) + 151936.0 * 2048;
+  const double expert = 48.0 * 3 * 768 * 2048;
+  EXPECT_NEAR(decode_step(wanted, plan, Link::nvlink).products,
+              2 * (rest + 8 * expert) / (0.97 * 3069e9), 1e-9);
+  const SpeedCase two = speed_case("qwen3-30b-a3b", "h100-80", 2);
+  EXPECT_NEAR(decode_step(two, plan, Link::nvlink).products,
+              2 * (rest + (16 - 8 * 8 / 128.0) * expert) / (0.97 * 3069e9), 1e-9);
+}
+
 TEST(PlanSpeed, MoreOfEverythingIsSlower) {
   const ShardPlan plan(load_shape("llama-2-7b").shard_shape(), 2);
   const auto seconds = [&](const auto& change) {

@@ -48,7 +48,8 @@ std::int64_t parameters(const DecoderSpec& spec) {
       continue;
     }
     const std::vector<std::int64_t> shape = weight_shape(rule.name, spec);
-    const std::int64_t weight = shape.size() == 2 ? shape[0] * shape[1] : shape[0];
+    const std::int64_t one = shape.size() == 2 ? shape[0] * shape[1] : shape[0];
+    const std::int64_t weight = is_of_experts(rule.name) ? spec.experts * one : one;
     const std::int64_t bias = spec.has_bias(rule.name) ? shape[0] : 0;
     sum += (weight + bias) * (rule.name.starts_with("layers.") ? spec.layers : 1);
   }
@@ -58,20 +59,48 @@ std::int64_t parameters(const DecoderSpec& spec) {
 // Published counts, of the text model and a tied head once: Touvron et al. 2023 (Llama 2), Llama 3
 // (Grattafiori et al. 2024), SmolLM2, and the model cards of the others.
 TEST(AllModels, ShapesHaveTheParametersThatTheirNamesPromise) {
-  const std::map<std::string, double> billions{
-      {"falcon-40b", 41.303},     {"falcon-7b", 6.922},      {"gemma-2-27b", 27.227},
-      {"gemma-2-9b", 9.242},      {"gemma-3-1b", 1.000},     {"gemma-3-270m", 0.268},
-      {"gemma-3-27b", 27.009},    {"gpt-neox-20b", 20.555},  {"gpt2", 0.1244},
-      {"granite-3.1-8b", 8.171},  {"llama-2-13b", 13.016},   {"llama-2-70b", 68.977},
-      {"llama-2-7b", 6.738},      {"llama-3-70b", 70.554},   {"llama-3-8b", 8.030},
-      {"llama-3.1-405b", 405.85}, {"llama-3.1-70b", 70.554}, {"llama-3.1-8b", 8.030},
-      {"llama-3.2-1b", 1.236},    {"llama-3.2-3b", 3.213},   {"mistral-7b", 7.248},
-      {"mpt-30b", 29.958},        {"mpt-7b", 6.649},         {"olmo-2-13b", 13.716},
-      {"olmo-2-7b", 7.299},       {"phi-3-mini", 3.821},     {"phi-4", 14.660},
-      {"pythia-6.9b", 6.857},     {"qwen2.5-14b", 14.770},   {"qwen2.5-32b", 32.764},
-      {"qwen2.5-72b", 72.706},    {"qwen2.5-7b", 7.616},     {"qwen3-14b", 14.768},
-      {"qwen3-32b", 32.762},      {"qwen3-8b", 8.191},       {"smollm2-135m", 0.1345},
-      {"starcoder2-7b", 7.174}};
+  const std::map<std::string, double> billions{{"falcon-40b", 41.303},
+                                               {"falcon-7b", 6.922},
+                                               {"gemma-2-27b", 27.227},
+                                               {"gemma-2-9b", 9.242},
+                                               {"gemma-3-1b", 1.000},
+                                               {"gemma-3-270m", 0.268},
+                                               {"gemma-3-27b", 27.009},
+                                               {"gpt-neox-20b", 20.555},
+                                               {"gpt2", 0.1244},
+                                               {"granite-3.1-8b", 8.171},
+                                               {"llama-2-13b", 13.016},
+                                               {"llama-2-70b", 68.977},
+                                               {"llama-2-7b", 6.738},
+                                               {"llama-3-70b", 70.554},
+                                               {"llama-3-8b", 8.030},
+                                               {"llama-3.1-405b", 405.85},
+                                               {"llama-3.1-70b", 70.554},
+                                               {"llama-3.1-8b", 8.030},
+                                               {"llama-3.2-1b", 1.236},
+                                               {"llama-3.2-3b", 3.213},
+                                               {"mistral-7b", 7.248},
+                                               {"mixtral-8x22b", 140.630},
+                                               {"mixtral-8x7b", 46.703},
+                                               {"qwen1.5-moe-a2.7b", 14.316},
+                                               {"qwen3-235b-a22b", 235.094},
+                                               {"qwen3-30b-a3b", 30.532},
+                                               {"mpt-30b", 29.958},
+                                               {"mpt-7b", 6.649},
+                                               {"olmo-2-13b", 13.716},
+                                               {"olmo-2-7b", 7.299},
+                                               {"phi-3-mini", 3.821},
+                                               {"phi-4", 14.660},
+                                               {"pythia-6.9b", 6.857},
+                                               {"qwen2.5-14b", 14.770},
+                                               {"qwen2.5-32b", 32.764},
+                                               {"qwen2.5-72b", 72.706},
+                                               {"qwen2.5-7b", 7.616},
+                                               {"qwen3-14b", 14.768},
+                                               {"qwen3-32b", 32.762},
+                                               {"qwen3-8b", 8.191},
+                                               {"smollm2-135m", 0.1345},
+                                               {"starcoder2-7b", 7.174}};
   const auto all = shapes();
   ASSERT_EQ(all.size(), billions.size());
   for (const auto& [name, spec] : all) {
@@ -91,7 +120,8 @@ void expect_shares_make_the_whole(const std::string& name, const DecoderSpec& sp
       repeated += plan.share(rank).kv_heads.size();
     }
     const std::int64_t on_all =
-        spec.layers * (shape.layer_vectors * spec.hidden + shape.layer_elements) +
+        spec.layers *
+            ((shape.layer_vectors + shape.layer_rows) * spec.hidden + shape.layer_elements) +
         shape.last_vectors * spec.hidden;
     const std::int64_t kv = 2 * spec.head_dim * spec.hidden + shape.kv_head_elements;
     EXPECT_EQ(sum, parameters(spec) + (ranks - 1) * on_all + repeated * kv * spec.layers)

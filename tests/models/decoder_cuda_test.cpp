@@ -277,6 +277,7 @@ TEST_P(DecoderCuda, GreedyTokensInF32AreTheHosts) {
 INSTANTIATE_TEST_SUITE_P(Models, DecoderCuda,
                          ::testing::Values(Case{"small_f32", test::small_spec(), DType::f32},
                                            Case{"small_bf16", test::small_spec(), DType::bf16},
+                                           Case{"mixture_f32", test::mixture_spec(), DType::f32},
                                            Case{"middle_f32", middle_spec(), DType::f32},
                                            Case{"middle_f16", middle_spec(), DType::f16},
                                            Case{"middle_bf16", middle_spec(), DType::bf16}),

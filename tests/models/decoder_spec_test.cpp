@@ -25,6 +25,38 @@ TEST(DecoderSpec, SurvivesTheModelFile) {
   }
 }
 
+TEST(DecoderSpec, SurvivesTheModelFileAsAMixture) {
+  const DecoderSpec spec = test::mixture_spec();
+  EXPECT_EQ(DecoderSpec::from_json(spec.to_json()), spec);
+  EXPECT_FALSE(test::small_spec().to_json().contains("experts"));
+}
+
+TEST(DecoderSpec, RefusesMixturesThatCannotBe) {
+  using nlohmann::json;
+  const std::vector<std::pair<json, std::string>> cases{
+      {{{"experts_per_token", 8}}, "8 of 7 experts a token, wanted 1 to 16 of at most 512"},
+      {{{"experts_per_token", 0}}, "0 of 7 experts a token"},
+      {{{"experts", 513}}, "3 of 513 experts"},
+      {{{"experts", -1}}, "'experts'"},
+      {{{"experts", 0}}, "goes without 'experts'"},
+      {{{"shared_ffn", -1}}, "'shared_ffn'"},
+      {{{"gated", false}}, "'experts' goes without 'gated'"}};
+  for (const auto& [change, text] : cases) {
+    json config = test::mixture_spec().to_json();
+    config.update(change);
+    EXPECT_THAT([&] { DecoderSpec::from_json(config); },
+                ThrowsMessage<ModelFileError>(HasSubstr(text)))
+        << change;
+  }
+}
+
+// By hand: each of two tokens misses an expert with 1 - 3/7.
+TEST(DecoderSpec, CountsTheExpertsThatTokensRead) {
+  EXPECT_EQ(test::small_spec().experts_read(5), 0);
+  EXPECT_DOUBLE_EQ(test::mixture_spec().experts_read(1), 3);
+  EXPECT_DOUBLE_EQ(test::mixture_spec().experts_read(2), 7 * (1 - 16.0 / 49));
+}
+
 TEST(DecoderSpec, NamesEveryFieldThatIsMissing) {
   const nlohmann::json whole = test::small_spec().to_json();
   for (const auto& [field, value] : whole.items()) {

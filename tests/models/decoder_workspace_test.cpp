@@ -43,6 +43,8 @@ TEST(DecoderWorkspace, IsPlannedToTheByteForOtherShapes) {
   odd.ffn = 77;
   odd.kv_heads = 9;
   expect_planned(odd, 5, limits, DType::f16);
+  expect_planned(test::mixture_spec(), 9, limits, DType::bf16);
+  expect_planned(load_shape("qwen1.5-moe-a2.7b"), 16, limits, DType::bf16);
 }
 
 TEST(DecoderWorkspace, BeginsWithNothingSeen) {

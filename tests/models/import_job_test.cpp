@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -229,6 +230,103 @@ TEST(ImportJob, RefusesTwoRotaryScalingsAtOnce) {
   source.set_config("llama.rope.scaling.factor", 4.0);
   EXPECT_THAT([&] { make_import_job(source, "x", {}); },
               ThrowsMessage<ModelFileError>(HasSubstr("rope.scaling.type")));
+}
+
+json mixture_config() {
+  json config = hf_config();
+  config["architectures"] = {"Qwen3MoeForCausalLM"};
+  config["head_dim"] = 4;
+  config["num_experts"] = 2;
+  config["num_experts_per_tok"] = 1;
+  config["moe_intermediate_size"] = 6;
+  config["norm_topk_prob"] = true;
+  return config;
+}
+
+NamedSource mixture_source(const json& config) {
+  NamedSource source = hf_source(config);
+  const std::string mlp = "model.layers.0.mlp.";
+  for (const char* matrix : {"gate_proj", "up_proj", "down_proj"}) {
+    source.drop(mlp + matrix + ".weight");
+  }
+  source.add(mlp + "gate.weight", {2, 16});
+  for (const char* expert : {"experts.0.", "experts.1."}) {
+    source.add(mlp + expert + "gate_proj.weight", {6, 16});
+    source.add(mlp + expert + "up_proj.weight", {6, 16});
+    source.add(mlp + expert + "down_proj.weight", {16, 6});
+  }
+  source.add("model.layers.0.self_attn.q_norm.weight", {4});
+  source.add("model.layers.0.self_attn.k_norm.weight", {4});
+  return source;
+}
+
+TEST(ImportJob, PutsExpertsBelowEachOther) {
+  const ImportJob job = make_import_job(mixture_source(mixture_config()), "x", {});
+  std::vector<std::string> downs;
+  for (const ImportTensor& tensor : job.tensors) {
+    if (tensor.name == "layers.0.experts.down") {
+      EXPECT_TRUE(tensor.transpose);
+      downs.push_back(tensor.source_name);
+    }
+  }
+  EXPECT_EQ(downs, (std::vector<std::string>{"model.layers.0.mlp.experts.0.down_proj.weight",
+                                             "model.layers.0.mlp.experts.1.down_proj.weight"}));
+  const DecoderSpec spec = DecoderSpec::from_json(job.config);
+  EXPECT_EQ(spec.experts, 2);
+  EXPECT_EQ(spec.experts_per_token, 1);
+  EXPECT_EQ(spec.ffn, 6);
+  EXPECT_TRUE(spec.renormalise_experts);
+}
+
+TEST(ImportJob, RefusesAMixtureThatLacksAnExpertOrHasOtherLayers) {
+  NamedSource source = mixture_source(mixture_config());
+  source.drop("model.layers.0.mlp.experts.1.up_proj.weight");
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(
+                  HasSubstr("lacks tensor 'model.layers.0.mlp.experts.1.up_proj.weight'")));
+  for (const auto& [field, value] : std::map<std::string, json>{{"decoder_sparse_step", 2},
+                                                                {"mlp_only_layers", {0}},
+                                                                {"num_local_experts", 3},
+                                                                {"n_group", 4}}) {
+    json config = mixture_config();
+    config[field] = value;
+    EXPECT_THAT([&] { make_import_job(mixture_source(config), "x", {}); },
+                ThrowsMessage<ModelFileError>(HasSubstr("'" + field + "'")));
+  }
+  json config = mixture_config();
+  config["num_experts_per_tok"] = 3;
+  EXPECT_THAT([&] { make_import_job(mixture_source(config), "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("3 of 2 experts a token")));
+}
+
+// Mixtral's GGUF files say "llama" and hold all experts of a layer in one tensor.
+TEST(ImportJob, MapsAMixtureOfGguf) {
+  NamedSource source = gguf_source();
+  source.set_config("llama.expert_count", 3);
+  source.set_config("llama.expert_used_count", 2);
+  for (const char* matrix : {"ffn_gate", "ffn_up", "ffn_down"}) {
+    source.drop(fmt::format("blk.0.{}.weight", matrix));
+  }
+  source.add("blk.0.ffn_gate_inp.weight", {3, 16}, DType::f32);
+  source.add("blk.0.ffn_gate_exps.weight", {3, 24, 16}, std::nullopt);
+  source.add("blk.0.ffn_up_exps.weight", {3, 24, 16}, std::nullopt);
+  source.add("blk.0.ffn_down_exps.weight", {3, 16, 24}, std::nullopt);
+  const ImportJob job = make_import_job(source, "x", {});
+  EXPECT_EQ(job.config.at("architecture"), "mixtral");
+  std::int64_t seen = 0;
+  for (const ImportTensor& tensor : job.tensors) {
+    if (tensor.name == "layers.0.experts.down") {
+      EXPECT_EQ(tensor.read_as, (std::vector<std::int64_t>{48, 24}));
+      EXPECT_EQ(tensor.source_rows, (Range{16 * seen, 16 * seen + 16}));
+      EXPECT_TRUE(tensor.transpose);
+      ++seen;
+    } else if (tensor.name == "layers.0.experts.router") {
+      EXPECT_EQ(tensor.dtype, DType::bf16);  // as the experts: one product wants one type
+    } else if (tensor.name == "layers.0.attention.q") {
+      EXPECT_EQ(tensor.interleaved_heads, 4);
+    }
+  }
+  EXPECT_EQ(seen, 3);
 }
 
 }  // namespace

@@ -27,6 +27,18 @@ inline DecoderSpec small_spec() {
   return spec;
 }
 
+// The same as a mixture of seven experts, of which a token takes three, beside a shared MLP.
+inline DecoderSpec mixture_spec() {
+  DecoderSpec spec = small_spec();
+  spec.architecture = "qwen2_moe";
+  spec.ffn = 40;
+  spec.experts = 7;
+  spec.experts_per_token = 3;
+  spec.renormalise_experts = false;
+  spec.shared_ffn = 50;
+  return spec;
+}
+
 struct EngineRun {
   DecoderSpec spec = small_spec();
   int ranks = 1;

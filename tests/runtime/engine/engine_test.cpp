@@ -50,6 +50,24 @@ TEST(Engine, AnswersAreTheSameOnAnyNumberOfRanks) {
   }
 }
 
+// Few tokens and many take different ways to the experts, and each rank has a slice of all of them.
+TEST(Engine, AnswersOfAMixtureDependOnNothingElseEither) {
+  const auto answers = [](const test::EngineRun& run, const std::vector<Request>& requests) {
+    test::EngineRun mixture = run;
+    mixture.spec = test::mixture_spec();
+    return test::answers(mixture, requests);
+  };
+  const auto together = answers({}, four_requests());
+  for (const Request& request : four_requests()) {
+    EXPECT_EQ(answers({}, {request}).at(request.id), together.at(request.id));
+  }
+  EXPECT_EQ(answers({.limits = {.max_step_tokens = 9, .max_logit_rows = 4}}, four_requests()),
+            together);
+  for (const int ranks : {2, 3, 5, 9}) {
+    EXPECT_EQ(answers({.ranks = ranks}, four_requests()), together) << ranks;
+  }
+}
+
 TEST(Engine, ReportsWhyAnAnswerEnded) {
   test::with_engine({}, [](Engine& engine) {
     engine.submit({.id = 1, .prompt = {65}, .options = {.max_tokens = 3, .ignore_eos = true}});

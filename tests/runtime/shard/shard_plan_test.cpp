@@ -279,5 +279,51 @@ TEST(ShardPlan, ImpossibleShapesAreRefusedByName) {
   EXPECT_THROW(ShardPlan::max_ranks(shape), ConfigError);
 }
 
+ShardShape mixture(std::int64_t experts, std::int64_t per_token, std::int64_t ffn) {
+  ShardShape shape = shape_of(2, 64, 16, 4, 8, ffn, 300, false);
+  shape.experts = experts;
+  shape.experts_per_token = per_token;
+  shape.layer_rows = experts;
+  return shape;
+}
+
+TEST(ShardPlan, DealsColumnsOfAllExpertsWhereTheyDivide) {
+  const ShardPlan plan(mixture(128, 8, 768), 4);
+  expect_partition(plan, &RankShare::ffn, 768);
+  for (int rank = 0; rank < 4; ++rank) {
+    EXPECT_EQ(plan.share(rank).experts, (Range{0, 128}));
+    EXPECT_EQ(plan.share(rank).ffn.size() % 16, 0);
+  }
+  EXPECT_LT(plan.imbalance(), 0.03);
+}
+
+TEST(ShardPlan, DealsWholeExpertsWhereColumnsDoNotDivide) {
+  // Four ranks would have 2, 1, 1 and 1 columns: 4 experts of 2 columns against 1 of 5.
+  const ShardPlan plan(mixture(7, 4, 5), 4);
+  expect_partition(plan, &RankShare::experts, 7);  // uneven: 7 over 4
+  for (int rank = 0; rank < 4; ++rank) {
+    EXPECT_EQ(plan.share(rank).ffn, (Range{0, 5}));
+  }
+  // Fewer columns than ranks: there is no other way.
+  expect_partition(ShardPlan(mixture(16, 1, 2), 8), &RankShare::experts, 16);
+  EXPECT_FALSE(deals_whole_experts(mixture(7, 2, 5), 3));  // 2 of 2 columns against 1 of 5
+}
+
+TEST(ShardPlan, DealsTheColumnsBesideTheExpertsToo) {
+  ShardShape shape = mixture(6, 2, 32);
+  shape.shared_ffn = 100;
+  for (int ranks = 1; ranks <= 8; ++ranks) {
+    expect_partition(ShardPlan(shape, ranks), &RankShare::shared_ffn, 100);
+  }
+}
+
+TEST(ShardPlan, RefusesMoreRanksThanThereAreExpertsAndColumns) {
+  EXPECT_EQ(ShardPlan::max_ranks(mixture(9, 2, 3)), 9);
+  EXPECT_EQ(ShardPlan::max_ranks(mixture(3, 2, 11)), 11);
+  EXPECT_THAT([] { ShardPlan(mixture(9, 2, 3), 10); },
+              ::testing::ThrowsMessage<ConfigError>(
+                  AllOf(HasSubstr("9 experts"), HasSubstr("largest workable count is 9"))));
+}
+
 }  // namespace
 }  // namespace tutti

@@ -126,6 +126,71 @@ TEST_F(ImportTest, transposes_and_changes_the_type) {
   }
 }
 
+// As experts lie in safetensors: one tensor each.
+TEST_F(ImportTest, stores_what_has_one_name_below_each_other) {
+  constexpr std::int64_t kRows = 9, kColumns = 40;
+  const auto from = source(kRows, kColumns);
+  import_model(*from,
+               job_of(in_, {{"twice", "w", DType::f32},
+                            {"twice", "w", DType::f32},
+                            {"turned", "w", DType::bf16, true},
+                            {"turned", "w", DType::bf16, true},
+                            {"alone", "n", DType::f32}}),
+               out(), {});
+  const ModelFile file(out());
+  ASSERT_EQ(file.tensors().size(), 3u);
+  const std::string once = packed_as(DType::f32, numbers(kRows, kColumns));
+  EXPECT_EQ(file.find("twice")->shape, (std::vector<std::int64_t>{2 * kRows, kColumns}));
+  EXPECT_EQ(bytes_of(file, "twice"), once + once);
+  EXPECT_EQ(file.find("turned")->shape, (std::vector<std::int64_t>{2 * kColumns, kRows}));
+  const std::string turned = bytes_of(file, "turned");
+  EXPECT_EQ(turned.substr(0, turned.size() / 2), turned.substr(turned.size() / 2));
+}
+
+// As experts lie in GGUF files: three dimensions, each matrix turned by itself.
+TEST_F(ImportTest, reads_a_tensor_with_other_dimensions_and_takes_some_rows) {
+  const auto from = source(6, 8);  // two experts of [6, 4], as [12, 4]
+  const std::vector<float> values = numbers(6, 8);
+  const auto expert = [](std::int64_t e, bool transpose) {
+    return ImportTensor{.name = transpose ? "turned" : "plain",
+                        .source_name = "w",
+                        .dtype = DType::f32,
+                        .transpose = transpose,
+                        .read_as = {12, 4},
+                        .source_rows = {6 * e, 6 * e + 6}};
+  };
+  import_model(*from,
+               job_of(in_, {expert(1, false), expert(0, false), expert(0, true), expert(1, true)}),
+               out(), {});
+  std::vector<float> plain(values.begin() + 24, values.end());
+  plain.insert(plain.end(), values.begin(), values.begin() + 24);
+  std::vector<float> turned;
+  for (std::size_t e = 0; e < 2; ++e) {
+    for (std::size_t c = 0; c < 4; ++c) {
+      for (std::size_t r = 0; r < 6; ++r) {
+        turned.push_back(values[(6 * e + r) * 4 + c]);
+      }
+    }
+  }
+  const ModelFile file(out());
+  EXPECT_EQ(file.find("plain")->shape, (std::vector<std::int64_t>{12, 4}));
+  EXPECT_EQ(bytes_of(file, "plain"), packed_as(DType::f32, plain));
+  EXPECT_EQ(file.find("turned")->shape, (std::vector<std::int64_t>{8, 6}));
+  EXPECT_EQ(bytes_of(file, "turned"), packed_as(DType::f32, turned));
+}
+
+TEST_F(ImportTest, refuses_what_does_not_lie_together) {
+  const auto from = source(6, 8);
+  EXPECT_THAT(refusal(*from, {{"x", "w", DType::f32}, {"x", "w", DType::bf16}}),
+              AllOf(HasSubstr("becomes bf16 8 wide"), HasSubstr("above it is f32 8 wide")));
+  EXPECT_THAT(refusal(*from, {{"x", "w", DType::f32}, {"x", "w", DType::f32, true}}),
+              HasSubstr("becomes f32 6 wide"));
+  EXPECT_THAT(refusal(*from, {{.name = "x", .source_name = "w", .read_as = {5, 8}}}),
+              HasSubstr("is [6, 8], which cannot be read as [5, 8]"));
+  EXPECT_THAT(refusal(*from, {{.name = "x", .source_name = "w", .source_rows = {4, 7}}}),
+              HasSubstr("wanted rows 4..7"));
+}
+
 TEST_F(ImportTest, puts_rotary_pairs_half_a_head_apart) {
   constexpr int kHeads = 30;
   constexpr std::int64_t kHead = 10;
