@@ -11,7 +11,9 @@ kind=$1 trials=$2 ranks=$3 tutti=$4 model=$5
 shift 5
 folder=$(mktemp -d) || exit 1
 requests=${TUTTI_CRASH_REQUESTS:-160}
-[ "$kind" != launcher ] || requests=500  # ranks notice only after a while
+case $kind in  # ranks notice only after a while; a signal must come before the run is over
+  launcher | term | usr1 | interrupt) requests=500 ;;
+esac
 running=
 tp=${TUTTI_CRASH_TP:-$((ranks > 0 ? ranks : 1))}
 finish() {
@@ -99,7 +101,7 @@ RANDOM=${TUTTI_CRASH_SEED:=$$}
 echo "seed $RANDOM of $TUTTI_CRASH_SEED"
 for trial in $(seq 1 "$trials"); do
   output=$folder/out.$trial.jsonl
-  at=$((requests / 8))
+  at=20
   what=$kind
   left_behind=
   if [ "$kind" = random ]; then
