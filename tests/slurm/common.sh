@@ -74,11 +74,13 @@ make_requests_for() { # SECONDS LAUNCHER…
   local seconds=$1 rate
   shift
   make_requests 60 "$folder/try.jsonl"
+  rm -f "$folder/tried.jsonl"
   "$@" "$tutti" batch "$model" -i "$folder/try.jsonl" -o "$folder/tried.jsonl" --threads 1 --device host \
     --max-running 3 --progress none </dev/null 2>"$folder/try.err" || fail "a first batch ended with code $?"
   rate=$(grep -oE '[0-9.]+ requests/s' "$folder/try.err" | cut -d . -f 1 | cut -d ' ' -f 1)
-  make_requests $((${rate:-0} * seconds + 60)) "$INPUT"
-  say "$(lines "$INPUT") requests, at ${rate:-0} a second"
+  ((${rate:-0} > 0)) || fail "a first batch does not say its requests/s: $(tail -n 3 "$folder/try.err")"
+  make_requests $((rate * seconds + 60)) "$INPUT"
+  say "$(lines "$INPUT") requests, at $rate a second"
 }
 lines() { if [[ -e $1 ]]; then wc -l <"$1"; else echo 0; fi; }
 wait_for_lines() { # FILE NUMBER SECONDS
