@@ -45,6 +45,9 @@ EndSignals::EndSignals() {
 
 EndSignals::~EndSignals() {
   for (std::size_t i = 0; i < std::size(kSignals); ++i) {
+    if (kSignals[i] == SIGUSR1 && before_[i].sa_handler == SIG_DFL) {
+      before_[i].sa_handler = SIG_IGN;
+    }
     sigaction(kSignals[i], &before_[i], nullptr);
   }
 }

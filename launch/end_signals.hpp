@@ -9,6 +9,7 @@ namespace tutti {
 
 // While it lives, SIGTERM, SIGINT, SIGHUP and SIGUSR1 are remembered instead of ending the process;
 // what was ignored before (nohup) stays ignored. A second SIGINT ends it at once, with code 130.
+// Afterwards SIGUSR1 is ignored: it asks for an end, and the work is done.
 // One at a time.
 class EndSignals {
  public:

@@ -1,14 +1,18 @@
 #!/bin/sh
-# plan_agrees.sh TUTTI SHAPE RANKS LAUNCHER…: passes where `tutti plan` says of each rank on CPUs
-# what a run by LAUNCHER on so many ranks then allocates: weights and KV cache to the byte, the
-# workspace within 2 %.
+# plan_agrees.sh TUTTI SHAPE RANKS LAUNCHER…: passes where `tutti plan` says of each rank what a run
+# by LAUNCHER on so many ranks then allocates: weights and KV cache to the byte, the workspace within
+# 2 %. TUTTI_PLAN_DEVICE is where: host (the default) or cuda.
 tutti=$1 shape=$2 ranks=$3
 shift 3
+device=${TUTTI_PLAN_DEVICE:-host}
+kind="--gpu host --device-memory 8GiB --threads 1"
+[ "$device" = host ] || kind="--device-memory 80GiB"
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-"$tutti" plan "$shape" --gpu host --device-memory 8GiB --ranks "$ranks" --context 48 --batch 3 \
-  --prompt-tokens 32 --new-tokens 16 --threads 1 --json >"$folder/plan" || exit 1
-"$@" "$tutti" bench latency "$shape" --random-weights 1 --device host --threads 1 --context 48 \
+# shellcheck disable=SC2086  # several words
+"$tutti" plan "$shape" $kind --ranks "$ranks" --context 48 --batch 3 --prompt-tokens 32 \
+  --new-tokens 16 --json >"$folder/plan" || exit 1
+"$@" "$tutti" bench latency "$shape" --random-weights 1 --device "$device" --threads 1 --context 48 \
   --batch 3 --prompt-tokens 32 --new-tokens 16 --repeats 1 --json --quiet >"$folder/run" \
   </dev/null || exit 1
 # FIELD FILE: its values of all ranks, one a line.
