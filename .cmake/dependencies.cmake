@@ -15,7 +15,7 @@ pkg_check_modules(openblas REQUIRED IMPORTED_TARGET openblas)  # kernels: host m
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)  # runtime/weights: block checks
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)  # runtime/text: pre-tokenizers
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)      # runtime/text: NFC
-pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)  # runtime/text
+find_package(SentencePiece REQUIRED)                          # runtime/text
 if(TUTTI_OPENMP)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
 endif()

@@ -170,16 +170,16 @@ end_of() {
   local signal=$1 codes=$2 seconds=$3 began took code=0 victim
   "${of_all[@]}" "$tutti" generate "$dense" "${made_up[@]}" --prompt "1 2 3" --max-tokens 100000 --ignore-eos \
     --context 100100 --peer-timeout 6 </dev/null >"$out/ends.out" 2>"$out/ends.err" &
-  local launcher=$!
+  local mpirun_pid=$!
   for ((i = 0; i < 600; i++)); do
     [[ $(wc -c <"$out/ends.out") -lt 200 ]] || break
     sleep 0.1
   done
   victim=$(pgrep -f "^$tutti generate .*--peer-timeout 6" | sort -n | tail -n 1)
-  [[ -n $victim ]] || { echo "no rank to be found"; tail "$out/ends.err"; kill "$launcher"; return 1; }
+  [[ -n $victim ]] || { echo "no rank to be found"; tail "$out/ends.err"; kill "$mpirun_pid"; return 1; }
   began=$(date +%s%N)
   kill "-$signal" "$victim"
-  wait "$launcher" || code=$?
+  wait "$mpirun_pid" || code=$?
   took=$((($(date +%s%N) - began) / 1000000))
   echo "$signal: $took ms, exit code $code; $(grep '^tutti: rank' "$out/ends.err" | tail -n 1)"
   [[ ,$codes, == *,$code,* ]] && ((took < seconds * 1000))
