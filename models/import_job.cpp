@@ -149,7 +149,8 @@ class JobBuilder {
       result.read_as = {spec_.experts * wanted[0], wanted[1]};
       result.source_rows = {expert * wanted[0], (expert + 1) * wanted[0]};
       wanted.insert(wanted.begin(), spec_.experts);
-    } else if (gguf_ && wanted.size() == 2 && wanted[0] == 1) {  // written without the 1
+    } else if (gguf_ && wanted.size() == 2 && wanted[0] == 1 && tensor->shape.size() == 1) {
+      // as older converters wrote it, without the 1
       result.read_as = wanted;
       wanted.erase(wanted.begin());
     }

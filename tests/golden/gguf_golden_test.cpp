@@ -17,7 +17,7 @@ json differences(const std::string& name) {
       {"starcoder2-window", {{"window", nullptr}}},
       {"gemma2-caps", {{"attention_scale", 0.25}}},  // 1 / sqrt(head_dim), as in all but the 27B
       {"gemma3-window", {{"attention_scale", 0.25}, {"full_attention_every", 6}}},
-      {"gemma3-typed", {{"full_attention_every", 6}}},
+      {"qwen3-moe-plain", {{"renormalise_experts", nullptr}}},  // as in all published ones
       {"falcon-one", {{"context_length", 2048}}},
       {"falcon-grouped", {{"context_length", 2048}}},
       {"mpt-four", {{"attention_scale", nullptr}}},

@@ -7,17 +7,18 @@
 Names of tensors are those of the package `gguf`, the tables that convert_hf_to_gguf.py uses itself.
 Which keys that script writes for a family, and what it does to values, is said here again, family by
 family: rows of q and k in rotary pairs (Llama, Mistral, Granite), fused q, k and v sorted (GPT-NeoX,
-Falcon), transposed matrices (GPT-2), norms plus 1 (Gemma), factors of frequencies (Llama 3, Phi-3).
-Matrices stay what they are (f16, one f32), vectors and GPT-2's positions become f32. There is no
-tokenizer.
+Falcon), transposed matrices (GPT-2), norms plus 1 (Gemma), factors of frequencies (Llama 3, Phi-3),
+experts in one tensor (Mixtral, Qwen). Matrices stay what they are (f16 or f32), vectors and GPT-2's
+positions become f32. There is no tokenizer.
 
 Where the converter writes what is true of published models only, the truth is written instead: Falcon's
-feed_forward_length (it says 4 x hidden), the original context of Llama 3 (it says 8192). It knows no
-Falcon with biases; those are sorted here as the weights are.
+feed_forward_length (it says 4 x hidden). It knows no Falcon with biases; those are sorted here as the
+weights are. All others were compared with what the script itself made of the same folders in 2026.
 """
 import json
 import math
 import pathlib
+import re
 import sys
 
 import gguf
@@ -71,6 +72,9 @@ def usual_keys(w, c):
         w.add_layer_norm_rms_eps(c["rms_norm_eps"])
     if "norm_epsilon" in c:
         w.add_layer_norm_eps(c["norm_epsilon"])
+    if (experts := c.get("num_local_experts", c.get("num_experts"))) is not None:
+        w.add_expert_count(experts)
+        w.add_expert_used_count(c["num_experts_per_tok"])
     if "head_dim" in c:
         w.add_key_length(c["head_dim"])
         w.add_value_length(c["head_dim"])
@@ -105,6 +109,30 @@ def llama3_factors(rope, head_dim):
         smooth = min(max((turns - low) / (high - low), 0), 1)
         factors.append(1 / ((1 - smooth) / factor + smooth))
     return np.array(factors, np.float32)
+
+
+def stacked_experts(tensors):
+    """Layer by layer: experts.E.PART.weight of all E -> experts.PART.weight."""
+    out, stacks = {}, {}
+    for name, x in tensors.items():
+        if match := re.fullmatch(r"(.*\.experts)\.(\d+)\.(\w+)\.weight", name):
+            stacks.setdefault(f"{match[1]}.{match[3]}.weight", {})[int(match[2])] = x
+        else:
+            out[name] = x
+    return out | {name: np.stack([parts[i] for i in range(len(parts))]) for name, parts in stacks.items()}
+
+
+def mixtral(w, c, tensors):
+    return {re.sub(r"model\.(.*)block_sparse_moe\.experts", r"\1feed_forward.experts", name): x
+            for name, x in stacked_experts(llama(w, c, tensors)).items()}
+
+
+def qwen_moe(w, c, tensors):
+    usual_keys(w, c)
+    w.add_expert_feed_forward_length(c["moe_intermediate_size"])
+    if "shared_expert_intermediate_size" in c:
+        w.add_expert_shared_feed_forward_length(c["shared_expert_intermediate_size"])
+    return stacked_experts(tensors)
 
 
 def granite(w, c, tensors):
@@ -227,6 +255,9 @@ CONVERTERS = {
     "LlamaForCausalLM": (gguf.MODEL_ARCH.LLAMA, llama),
     "MistralForCausalLM": (gguf.MODEL_ARCH.LLAMA, llama),
     "GraniteForCausalLM": (gguf.MODEL_ARCH.GRANITE, granite),
+    "MixtralForCausalLM": (gguf.MODEL_ARCH.LLAMA, mixtral),
+    "Qwen2MoeForCausalLM": (gguf.MODEL_ARCH.QWEN2MOE, qwen_moe),
+    "Qwen3MoeForCausalLM": (gguf.MODEL_ARCH.QWEN3MOE, qwen_moe),
     "Qwen2ForCausalLM": (gguf.MODEL_ARCH.QWEN2, usual),
     "Qwen3ForCausalLM": (gguf.MODEL_ARCH.QWEN3, usual),
     "Olmo2ForCausalLM": (gguf.MODEL_ARCH.OLMO2, usual),
@@ -239,10 +270,10 @@ CONVERTERS = {
     "FalconForCausalLM": (gguf.MODEL_ARCH.FALCON, falcon),
     "MptForCausalLM": (gguf.MODEL_ARCH.MPT, mpt),
 }
-MODELS = ["llama-bias", "llama-rope3", "llama-yarn", "mistral-window", "granite-scales", "qwen2-untied",
-          "qwen3-untied", "olmo2-grouped", "starcoder2-window", "phi3-fused", "phi3-long",
-          "phi3-partial", "gemma2-caps", "gemma3-typed", "gemma3-window", "gpt2-tied", "neox-parallel",
-          "neox-serial", "falcon-one", "falcon-grouped", "mpt-four"]
+MODELS = ["llama-bias", "llama-rope3", "llama-yarn", "mistral-window", "mixtral-whole", "granite-scales",
+          "qwen2-untied", "qwen2-moe", "qwen3-untied", "qwen3-moe-plain", "olmo2-grouped",
+          "starcoder2-window", "phi3-long", "phi3-partial", "gemma2-caps", "gemma3-window", "gpt2-tied",
+          "neox-parallel", "neox-serial", "falcon-one", "falcon-grouped", "mpt-four"]
 
 
 def read_tensors(folder):

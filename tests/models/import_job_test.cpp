@@ -329,5 +329,40 @@ TEST(ImportJob, MapsAMixtureOfGguf) {
   EXPECT_EQ(seen, 3);
 }
 
+// Older converters wrote the one row of the shared MLP's router as a vector.
+TEST(ImportJob, TakesARouterOfOneRowAsAMatrixAndAsAVector) {
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{1, 16}, {16}}) {
+    NamedSource source = gguf_source();
+    json config{{"general.architecture", "qwen2moe"},
+                {"qwen2moe.expert_count", 3},
+                {"qwen2moe.expert_used_count", 2},
+                {"qwen2moe.expert_feed_forward_length", 24},
+                {"qwen2moe.expert_shared_feed_forward_length", 24}};
+    for (const auto& [key, value] : source.config().items()) {
+      if (key.starts_with("llama.")) {
+        config["qwen2moe." + key.substr(6)] = value;
+      }
+    }
+    NamedSource mixture("gguf", config);
+    for (const SourceTensor& tensor : source.tensors()) {
+      const std::size_t stem = tensor.name.rfind(".weight");
+      const bool of_mlp = tensor.name.find("ffn_") != std::string::npos && tensor.shape.size() == 2;
+      mixture.add(of_mlp ? tensor.name.substr(0, stem) + "_shexp.weight" : tensor.name,
+                  tensor.shape, tensor.dtype);
+      if (of_mlp) {
+        mixture.add(tensor.name.substr(0, stem) + "_exps.weight",
+                    {3, tensor.shape[0], tensor.shape[1]}, tensor.dtype);
+      }
+    }
+    mixture.add("blk.0.ffn_gate_inp.weight", {3, 16}, DType::f32);
+    mixture.add("blk.0.ffn_gate_inp_shexp.weight", shape, DType::f32);
+    const ImportJob job = make_import_job(mixture, "x", {});
+    EXPECT_TRUE(std::any_of(job.tensors.begin(), job.tensors.end(), [](const ImportTensor& tensor) {
+      return tensor.name == "layers.0.shared.router";
+    }));
+  }
+}
+
 }  // namespace
 }  // namespace tutti
