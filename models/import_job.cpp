@@ -145,7 +145,7 @@ class JobBuilder {
       std::reverse(wanted.begin(), wanted.end());
     }
     ImportTensor result{.name = name, .source_name = source_name};
-    if (gguf_ && is_of_experts(name)) {  // all experts' matrices in one tensor
+    if (gguf_ && is_of_experts(name) && tensor->shape.size() != 2) {  // all experts' in one tensor
       result.read_as = {spec_.experts * wanted[0], wanted[1]};
       result.source_rows = {expert * wanted[0], (expert + 1) * wanted[0]};
       wanted.insert(wanted.begin(), spec_.experts);

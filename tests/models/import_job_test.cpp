@@ -329,6 +329,36 @@ TEST(ImportJob, MapsAMixtureOfGguf) {
   EXPECT_EQ(seen, 3);
 }
 
+// As the first files of Mixtral did, which many still have.
+TEST(ImportJob, TakesExpertsOfGgufOneByOne) {
+  NamedSource source = gguf_source();
+  source.set_config("llama.expert_count", 3);
+  source.set_config("llama.expert_used_count", 2);
+  source.add("blk.0.ffn_gate_inp.weight", {3, 16}, DType::f32);
+  for (const char* matrix : {"ffn_gate", "ffn_up", "ffn_down"}) {
+    source.drop(fmt::format("blk.0.{}.weight", matrix));
+    for (int expert = 0; expert < 3; ++expert) {
+      const bool down = matrix == std::string_view("ffn_down");
+      source.add(fmt::format("blk.0.{}.{}.weight", matrix, expert),
+                 down ? std::vector<std::int64_t>{16, 24} : std::vector<std::int64_t>{24, 16},
+                 std::nullopt);
+    }
+  }
+  std::vector<std::string> downs;
+  for (const ImportTensor& tensor : make_import_job(source, "x", {}).tensors) {
+    if (tensor.name == "layers.0.experts.down") {
+      EXPECT_TRUE(tensor.read_as.empty());
+      EXPECT_TRUE(tensor.transpose);
+      downs.push_back(tensor.source_name);
+    }
+  }
+  EXPECT_THAT(downs, ::testing::ElementsAre("blk.0.ffn_down.0.weight", "blk.0.ffn_down.1.weight",
+                                            "blk.0.ffn_down.2.weight"));
+  source.drop("blk.0.ffn_up.1.weight");
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("ffn_up")));
+}
+
 // Older converters wrote the one row of the shared MLP's router as a vector.
 TEST(ImportJob, TakesARouterOfOneRowAsAMatrixAndAsAVector) {
   for (const std::vector<std::int64_t>& shape :
