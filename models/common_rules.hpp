@@ -56,16 +56,20 @@ inline constexpr TensorRule kDown{.name = "layers.{}.mlp.down",
 // Experts as Qwen calls them; the router is "gate" there.
 inline constexpr TensorRule kRouter{"layers.{}.experts.router", "model.layers.{}.mlp.gate.weight",
                                     "blk.{}.ffn_gate_inp.weight"};
-inline constexpr TensorRule kExpertGate{"layers.{}.experts.gate",
-                                        "model.layers.{}.mlp.experts.{}.gate_proj.weight",
-                                        "blk.{}.ffn_gate_exps.weight"};
-inline constexpr TensorRule kExpertUp{"layers.{}.experts.up",
-                                      "model.layers.{}.mlp.experts.{}.up_proj.weight",
-                                      "blk.{}.ffn_up_exps.weight"};
+// Until April 2024 GGUF files had a tensor for each expert.
+inline constexpr TensorRule kExpertGate{.name = "layers.{}.experts.gate",
+                                        .hf = "model.layers.{}.mlp.experts.{}.gate_proj.weight",
+                                        .gguf = "blk.{}.ffn_gate_exps.weight",
+                                        .gguf_other = "blk.{}.ffn_gate.{}.weight"};
+inline constexpr TensorRule kExpertUp{.name = "layers.{}.experts.up",
+                                      .hf = "model.layers.{}.mlp.experts.{}.up_proj.weight",
+                                      .gguf = "blk.{}.ffn_up_exps.weight",
+                                      .gguf_other = "blk.{}.ffn_up.{}.weight"};
 inline constexpr TensorRule kExpertDown{.name = "layers.{}.experts.down",
                                         .hf = "model.layers.{}.mlp.experts.{}.down_proj.weight",
                                         .gguf = "blk.{}.ffn_down_exps.weight",
-                                        .row_parallel = true};
+                                        .row_parallel = true,
+                                        .gguf_other = "blk.{}.ffn_down.{}.weight"};
 
 // A norm whose checkpoint holds what is added to 1.
 constexpr TensorRule plus_one(TensorRule rule) {

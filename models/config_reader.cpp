@@ -28,6 +28,10 @@ bool ConfigReader::has(const std::string& field) const {
   return found != object_->end() && !found->is_null();
 }
 
+bool ConfigReader::has_array(const std::string& field) const {
+  return has(field) && at(field).is_array();
+}
+
 const json& ConfigReader::at(const std::string& field) const {
   if (!has(field)) {
     throw ModelFileError(fmt::format("{}: field '{}{}' is missing", where_, prefix_, field));

@@ -20,6 +20,7 @@ class ConfigReader {
   ConfigReader(const nlohmann::json& object, std::string where, std::string prefix = "");
 
   bool has(const std::string& field) const;
+  bool has_array(const std::string& field) const;
   std::int64_t integer(const std::string& field) const;
   std::int64_t integer(const std::string& field, std::int64_t fallback) const;
   double number(const std::string& field) const;

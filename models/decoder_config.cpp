@@ -77,15 +77,35 @@ void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec
   spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;
 }
 
+namespace {
+
+// A number, or one for each layer where all are the same.
+std::int64_t layers_integer(const ConfigReader& metadata, const std::string& field,
+                            std::int64_t fallback) {
+  if (!metadata.has_array(field)) {
+    return metadata.integer(field, fallback);
+  }
+  const std::vector<double> each = metadata.numbers(field);
+  if (each.empty() || std::any_of(each.begin(), each.end(),
+                                  [&each](double value) { return value != each.front(); })) {
+    metadata.refuse(field, "the same for all layers");
+  }
+  return static_cast<std::int64_t>(each.front());
+}
+
+}  // namespace
+
 DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source) {
+  const auto has = [&source](const char* tensor) { return find_tensor(source, tensor) != nullptr; };
   DecoderSpec spec;
   spec.layers = metadata.integer("block_count");
   spec.hidden = metadata.integer("embedding_length");
   spec.q_heads = metadata.integer("attention.head_count");
-  spec.kv_heads = metadata.integer("attention.head_count_kv", spec.q_heads);
+  spec.kv_heads = layers_integer(metadata, "attention.head_count_kv", spec.q_heads);
   spec.head_dim =
       metadata.integer("attention.key_length", spec.q_heads > 0 ? spec.hidden / spec.q_heads : 0);
   metadata.only("attention.value_length", spec.head_dim);
+  metadata.only("attention.causal", true);
   spec.ffn = metadata.integer("feed_forward_length");
   spec.context_length = metadata.integer("context_length");
   spec.norm_eps = metadata.has("attention.layer_norm_rms_epsilon")
@@ -93,7 +113,9 @@ DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& 
                       : metadata.number("attention.layer_norm_epsilon");
   const SourceTensor* embedding = find_tensor(source, "token_embd.weight");
   spec.vocabulary = metadata.integer("vocab_size", embedding ? embedding->rows() : 0);
-  spec.tied_head = find_tensor(source, "output.weight") == nullptr;
+  spec.tied_head = !has("output.weight");
+  spec.qkv_bias = has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias");
+  spec.o_bias = has("blk.0.attn_output.bias");
   read_gguf_rotary(metadata, source, spec);
   return spec;
 }
@@ -103,8 +125,6 @@ DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const Tens
   DecoderSpec spec = read_gguf_decoder(metadata, source);
   spec.norm = NormKind::layer;
   spec.norm_bias = has("output_norm.bias");
-  spec.qkv_bias = has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias");
-  spec.o_bias = has("blk.0.attn_output.bias");
   spec.mlp_bias = has("blk.0.ffn_down.bias");
   spec.gated = false;
   return spec;

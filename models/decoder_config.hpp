@@ -20,11 +20,11 @@ struct HfDefaults {
 // fields that every configuration may have without effect. Errors: ModelFileError.
 DecoderSpec read_hf_decoder(const ConfigReader& config, const HfDefaults& defaults);
 
-// The same of a GGUF file; the vocabulary is that of token_embd.weight and the head is tied where
-// there is no output.weight.
+// The same of a GGUF file; the vocabulary is that of token_embd.weight, the head is tied where
+// there is no output.weight, and products of attention have biases where there are such tensors.
 DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source);
-// The same of a family with LayerNorms: norm, its bias, and biases of all products where there are
-// such tensors.
+// The same of a family with LayerNorms, its norms and all products with biases where there are such
+// tensors.
 DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const TensorSource& source);
 
 // Of config.json. Errors: ModelFileError for another activation than silu, gelu, gelu_new,

@@ -83,9 +83,9 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "falcon.");
-  metadata.ignore({"tensor_data_layout"});
+  metadata.only("tensor_data_layout", "jploski");  // all of q, all of k, all of v
   DecoderSpec spec = read_gguf_layernorm_decoder(metadata, source);
-  spec.activation = Activation::gelu_tanh;  // all that llama.cpp computes for it
+  spec.activation = Activation::gelu_erf;  // every Falcon's; llama.cpp has but the approximation
   spec.parallel = true;
   spec.shared_norm = find_tensor(source, "blk.0.attn_norm_2.weight") == nullptr;
   metadata.finish();

@@ -58,7 +58,8 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "gemma2.");
   DecoderSpec spec = read_gguf_decoder(metadata, source);
-  set_window(spec, metadata.integer("attention.sliding_window", 0));
+  set_window(spec, metadata.integer("attention.sliding_window", 4096));
+  metadata.only("attention.sliding_window_pattern", 2);
   set_gemma2(spec);
   // As llama.cpp reckons it: the 27B alone divides by hidden size / heads.
   const double scaled = spec.layers == 46 ? static_cast<double>(spec.hidden / spec.q_heads)

@@ -67,7 +67,8 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "gptneox.");
   DecoderSpec spec = read_gguf_layernorm_decoder(metadata, source);
-  spec.activation = Activation::gelu_tanh;  // all that llama.cpp computes for it
+  // Not in the file: Pythia's, and of the 20B, known by its layers, the approximation.
+  spec.activation = spec.layers == 44 ? Activation::gelu_tanh : Activation::gelu_erf;
   spec.parallel = metadata.boolean("use_parallel_residual", true);
   metadata.finish();
   return spec;

@@ -26,7 +26,14 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "granite.");
+  metadata.only("rope.scaling.finetuned", true);  // false switches the rotation off
+  // Granite 4 without state-space layers and experts keeps what those of its kind have.
+  metadata.ignore({"ssm.conv_kernel", "ssm.state_size", "ssm.group_count", "ssm.inner_size",
+                   "ssm.time_step_rank"});
+  metadata.only("expert_count", 0);
+  metadata.only("expert_used_count", 0);
   DecoderSpec spec = read_gguf_decoder(metadata, source);
+  metadata.only("expert_shared_feed_forward_length", spec.ffn);
   spec.embedding_scale = metadata.number("embedding_scale", 1);
   spec.attention_scale = metadata.number("attention.scale", 0);
   spec.residual_scale = metadata.number("residual_scale", 1);

@@ -145,11 +145,12 @@ class JobBuilder {
       std::reverse(wanted.begin(), wanted.end());
     }
     ImportTensor result{.name = name, .source_name = source_name};
-    if (gguf_ && is_of_experts(name)) {  // all experts' matrices in one tensor
+    if (gguf_ && is_of_experts(name) && tensor->shape.size() != 2) {  // all experts' in one tensor
       result.read_as = {spec_.experts * wanted[0], wanted[1]};
       result.source_rows = {expert * wanted[0], (expert + 1) * wanted[0]};
       wanted.insert(wanted.begin(), spec_.experts);
-    } else if (gguf_ && wanted.size() == 2 && wanted[0] == 1) {  // written without the 1
+    } else if (gguf_ && wanted.size() == 2 && wanted[0] == 1 && tensor->shape.size() == 1) {
+      // as older converters wrote it, without the 1
       result.read_as = wanted;
       wanted.erase(wanted.begin());
     }

@@ -24,9 +24,8 @@ DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "llama.");
   metadata.only("expert_count", 0);
   metadata.only("expert_used_count", 0);
+  metadata.only("tensor_data_layout", "Meta AI original pth");  // the interleaved one
   DecoderSpec spec = read_gguf_decoder(metadata, source);
-  spec.qkv_bias = find_tensor(source, "blk.0.attn_q.bias") != nullptr;
-  spec.o_bias = find_tensor(source, "blk.0.attn_output.bias") != nullptr;
   metadata.finish();
   return spec;
 }

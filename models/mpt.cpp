@@ -95,7 +95,7 @@ DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   DecoderSpec spec = read_gguf_layernorm_decoder(metadata, source);
   spec.alibi_max_bias = metadata.number("attention.max_alibi_bias", 8);
   spec.positions = Positions::alibi;
-  spec.activation = Activation::gelu_tanh;  // all that llama.cpp computes for it
+  spec.activation = Activation::gelu_erf;  // every MPT's; llama.cpp has but the approximation
   metadata.finish();
   return spec;
 }

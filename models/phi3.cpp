@@ -53,7 +53,9 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "phi3.");
   DecoderSpec spec = read_gguf_decoder(metadata, source);
-  set_window(spec, metadata.integer("attention.sliding_window", 0));
+  // Files of before June 2024 lack the window of the models with 4,096 tokens of context.
+  const std::int64_t unsaid = spec.context_length == 4096 ? 2047 : 0;
+  set_window(spec, metadata.integer("attention.sliding_window", unsaid));
   metadata.finish();
   return spec;
 }

@@ -49,7 +49,6 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
 DecoderSpec from_gguf(const json& object, const TensorSource& source) {
   const ConfigReader metadata(object, "GGUF metadata", "qwen2moe.");
   DecoderSpec spec = read_gguf_decoder(metadata, source);
-  spec.qkv_bias = find_tensor(source, "blk.0.attn_q.bias") != nullptr;
   read_gguf_experts(metadata, spec);
   spec.renormalise_experts = false;
   spec.shared_ffn = metadata.integer("expert_shared_feed_forward_length");

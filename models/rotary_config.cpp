@@ -75,8 +75,8 @@ void read_gguf_longrope(const ConfigReader& metadata, const TensorSource& source
   const SourceTensor* in_long = find_tensor(source, "rope_factors_long.weight");
   if (in_short == nullptr || in_long == nullptr) {
     throw ModelFileError(
-        "of 'rope_factors_short.weight' and 'rope_factors_long.weight' the source "
-        "has but one");
+        "of 'rope_factors_short.weight' and 'rope_factors_long.weight' the source lacks one or "
+        "both");
   }
   scaling.kind = "longrope";
   scaling.factors = read_factors(source, *in_short, frequencies);
@@ -86,6 +86,22 @@ void read_gguf_longrope(const ConfigReader& metadata, const TensorSource& source
   const double factor = static_cast<double>(spec.context_length) / scaling.original_context;
   scaling.attention_factor = metadata.number(
       "rope.scaling.attn_factor", longrope_attention_factor(factor, scaling.original_context));
+}
+
+void read_gguf_yarn(const ConfigReader& metadata, DecoderSpec& spec) {
+  RopeScaling& scaling = spec.rope_scaling;
+  scaling.kind = "yarn";
+  scaling.factor = metadata.number("rope.scaling.factor");
+  scaling.original_context = metadata.number("rope.scaling.original_context_length",
+                                             static_cast<double>(spec.context_length));
+  scaling.beta_fast = metadata.number("rope.scaling.yarn_beta_fast", 32);
+  scaling.beta_slow = metadata.number("rope.scaling.yarn_beta_slow", 1);
+  // What config.json calls attention_factor; attn_factor multiplies it.
+  scaling.attention_factor =
+      metadata.number("rope.scaling.attn_factor", 1) *
+      metadata.number("rope.scaling.yarn_attn_factor", yarn_attention_factor(scaling.factor));
+  metadata.only("rope.scaling.yarn_ext_factor", 1);
+  metadata.only("rope.scaling.yarn_log_multiplier", 0);
 }
 
 }  // namespace
@@ -136,22 +152,20 @@ void read_gguf_rotary(const ConfigReader& metadata, const TensorSource& source, 
   spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;
   metadata.ignore({"rope.scaling.original_context_length", "rope.scaling.finetuned",
                    "rope.scaling.attn_factor", "rope.scaling.factor"});
-  const std::string kind = metadata.text("rope.scaling.type", "none");
+  const double old_factor = metadata.number("rope.scale_linear", 1);  // until October 2023
+  const bool old_linear = old_factor != 1 && old_factor != 0;
+  const std::string kind = metadata.text("rope.scaling.type", old_linear ? "linear" : "none");
   RopeScaling& scaling = spec.rope_scaling;
-  if (kind == "linear" || kind == "yarn") {
+  if (kind == "linear") {
     scaling.kind = kind;
-    scaling.factor = metadata.number("rope.scaling.factor");
+    scaling.factor = old_linear ? old_factor : metadata.number("rope.scaling.factor");
+  } else if (kind == "yarn") {
+    read_gguf_yarn(metadata, spec);
   } else if (kind != "none" && kind != "longrope") {
     throw ModelFileError(
         fmt::format("rope.scaling.type is '{}'; known are none, linear, yarn, "
                     "longrope",
                     kind));
-  }
-  if (kind == "yarn") {
-    scaling.original_context = metadata.number("rope.scaling.original_context_length",
-                                               static_cast<double>(spec.context_length));
-    scaling.attention_factor =
-        metadata.number("rope.scaling.attn_factor", 1) * yarn_attention_factor(scaling.factor);
   }
   const std::int64_t frequencies = spec.rotated() / 2;
   if (const SourceTensor* factors = find_tensor(source, "rope_freqs.weight")) {
@@ -164,7 +178,7 @@ void read_gguf_rotary(const ConfigReader& metadata, const TensorSource& source, 
     scaling.kind = "factors";
     scaling.factors = read_factors(source, *factors, frequencies);
   }
-  if (find_tensor(source, "rope_factors_short.weight") != nullptr ||
+  if (kind == "longrope" || find_tensor(source, "rope_factors_short.weight") != nullptr ||
       find_tensor(source, "rope_factors_long.weight") != nullptr) {
     read_gguf_longrope(metadata, source, frequencies, spec);
   }

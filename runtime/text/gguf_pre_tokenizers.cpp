@@ -33,12 +33,25 @@ constexpr std::array<std::string_view, 3> kDeepSeekV3 = {
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
     R"(| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 
+// Falcon's cuts digits off only in the byte-level alphabet, where some letters count as such: what
+// it cuts more is joined by no merge.
+constexpr std::array<std::string_view, 4> kFalcon = {R"([\p{P}$+<=>^`|~]+)", kGpt2Pattern,
+                                                     R"(\p{N}+)", R"([0-9][0-9][0-9])"};
+constexpr std::array<std::string_view, 5> kDeepSeekCoder = {
+    R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
+    R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
+constexpr std::array<std::string_view, 1> kSeedCoder = {
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1})"
+    R"(| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+
 constexpr std::array kKnown = std::to_array<GgufPreTokenizer>({
     {"default", kGpt2},
     {"gpt-2", kGpt2},
     {"phi-2", kGpt2},
-    {"mpt", kGpt2},
-    {"olmo", kGpt2},
+    {.name = "mpt", .patterns = kGpt2, .nfc = true},
+    {.name = "olmo", .patterns = kGpt2, .nfc = true},
+    {"mellum", kGpt2},
+    {"a.x-4.0", kGpt2},
     {"jais", kGpt2},
     {"trillion", kGpt2},
     {"granite-docling", kGpt2},
@@ -56,11 +69,13 @@ constexpr std::array kKnown = std::to_array<GgufPreTokenizer>({
     {"falcon-h1", kLlama3, true, true},
     {"pixtral", kLlama3, true, true},
     {"lfm2", kLlama3, true, true},
+    {"midm-2.0", kLlama3, true, true},
     {"dbrx", kLlama3},
     {"smaug-bpe", kLlama3},
     {"glm4", kLlama3},
     {"chatglm-bpe", kLlama3},
-    {"qwen2", kQwen2},
+    {.name = "qwen2", .patterns = kQwen2, .nfc = true},
+    {"kormo", kQwen2},
     {"stablelm2", kQwen2},
     {"deepseek-r1-qwen", kQwen2},
     {"megrez", kQwen2},
@@ -68,6 +83,9 @@ constexpr std::array kKnown = std::to_array<GgufPreTokenizer>({
     {"gpt-4o", kGpt4o},
     {"llama4", kGpt4o},
     {"deepseek-v3", kDeepSeekV3},
+    {"deepseek-coder", kDeepSeekCoder},
+    {"falcon", kFalcon},
+    {"seed-coder", kSeedCoder},
 });
 
 }  // namespace

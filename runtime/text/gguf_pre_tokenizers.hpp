@@ -12,6 +12,7 @@ struct GgufPreTokenizer {
   std::span<const std::string_view> patterns;  // isolating splits, one after another
   bool ignore_merges = false;                  // a whole piece of the vocabulary is taken as it is
   bool add_bos = false;                        // where tokenizer.ggml.add_bos_token does not say
+  bool nfc = false;                            // composes characters first
 };
 
 // Errors: ModelFileError that lists the known names.

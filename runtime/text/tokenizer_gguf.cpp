@@ -94,6 +94,7 @@ PipelineStages byte_level_stages(const Json& json, const GgufVocabulary& vocabul
   }
   special.add_bos = pre.add_bos;
   PipelineStages stages;
+  if (pre.nfc) stages.normalizer = make_normalizer({{"type", "NFC"}}, kWhere);
   stages.pre_tokenizer = make_byte_level_pre_tokenizer(pre.patterns, kWhere);
   BpeOptions options;
   options.ignore_merges = pre.ignore_merges;

@@ -12,9 +12,23 @@ namespace tutti {
 
 using nlohmann::json;
 
+namespace {
+
+void refuse_part(const InputFile& file, const json& metadata) {
+  const auto parts = metadata.find("split.count");
+  if (parts != metadata.end() && parts->is_number() && *parts > 1) {
+    throw ModelFileError(
+        fmt::format("{}: is one of {} parts of a model; join them first (llama-gguf-split --merge)",
+                    file.name(), parts->dump()));
+  }
+}
+
+}  // namespace
+
 GgufSource::GgufSource(const std::filesystem::path& path)
     : file_(path), config_(json::object()), default_name_(path.stem().string()) {
   GgufHeader header = parse_gguf_header(file_);
+  refuse_part(file_, header.metadata);
   json tokenizer = json::object();
   for (auto& [key, value] : header.metadata.items()) {
     json& target = key.rfind("tokenizer.", 0) == 0 ? tokenizer : config_;

@@ -12,7 +12,7 @@ namespace tutti {
 
 class GgufSource final : public TensorSource {
  public:
-  // Reads the header only. Errors: ModelFileError.
+  // Reads the header only. Errors: ModelFileError, also for one of a model's parts.
   explicit GgufSource(const std::filesystem::path& path);
 
   const std::vector<SourceTensor>& tensors() const override { return tensors_; }

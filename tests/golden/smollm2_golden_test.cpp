@@ -1,24 +1,19 @@
 // SmolLM2-135M against transformers, token for token: the whole program under mpirun on 1, 2, 3 and
 // 4 ranks (tests/golden/README.md). Skipped by name where the model was not fetched.
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "models/registry.hpp"
 #include "runtime/comm/thread_group.hpp"
 #include "runtime/engine/engine.hpp"
 #include "runtime/text/chat_format.hpp"
 #include "runtime/weights/model_file.hpp"
+#include "tests/golden/run_generate.hpp"
 
 namespace tutti {
 namespace {
 
 using nlohmann::json;
+using test::expect_tokens;
+using test::prompt_arguments;
+using test::quoted;
 using Ids = std::vector<TokenId>;
 
 constexpr const char* kModel = TUTTI_SMOLLM2;  // made by smollm2.import
@@ -38,66 +33,12 @@ bool is_question(const json& entry) {
 }
 
 std::vector<json> cases(bool (*wanted)(const json&)) {
-  const json goldens = json::parse(std::ifstream("tests/golden/smollm2/expected.json"));
-  std::vector<json> found;
-  for (const json& entry : goldens.at("cases")) {
-    if (wanted(entry)) {
-      found.push_back(entry);
-    }
-  }
-  EXPECT_GE(found.size(), 4u);  // of each kind
-  return found;
+  return test::cases_of("tests/golden/smollm2/expected.json", wanted);
 }
 
-std::string quoted(const std::string& word) {
-  std::string out = "'";
-  for (const char c : word) {
-    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return out + "'";
-}
-
-// Runs `tutti generate` on so many ranks; its lines of JSON.
+// Lines of JSON of `tutti generate` on so many ranks.
 std::vector<json> generate(int ranks, const std::string& arguments) {
-  std::string command = TUTTI_MPIRUN;
-  command.replace(command.find("@RANKS@"), 7, std::to_string(ranks));
-  command += fmt::format(" {} generate {} --json --quiet --max-tokens 64 {}", quoted(TUTTI_PROGRAM),
-                         quoted(kModel), arguments);
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) {
-    ADD_FAILURE() << "cannot run " << command;
-    return {};
-  }
-  std::string output;
-  std::array<char, 4096> buffer{};
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
-    output.append(buffer.data(), n);
-  }
-  const int status = ::pclose(pipe);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << command;
-  std::vector<json> lines;
-  for (std::size_t begin = 0, end = 0; (end = output.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
-    lines.push_back(json::parse(output.substr(begin, end - begin)));
-  }
-  return lines;
-}
-
-std::string prompt_arguments(const std::vector<json>& texts) {
-  std::string arguments = "--no-chat";
-  for (const json& entry : texts) {
-    arguments += " --prompt " + quoted(entry.at("prompt"));
-  }
-  return arguments;
-}
-
-void expect_tokens(const std::vector<json>& answers, const std::vector<json>& wanted) {
-  ASSERT_EQ(answers.size(), wanted.size());
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    SCOPED_TRACE(wanted[i].at("name").get<std::string>());
-    EXPECT_EQ(answers[i].at("prompt_ids").get<Ids>(), wanted[i].at("prompt_ids").get<Ids>());
-    EXPECT_EQ(answers[i].at("token_ids").get<Ids>(), wanted[i].at("ids").get<Ids>());
-  }
+  return test::generate(kModel, ranks, "--max-tokens 64 " + arguments);
 }
 
 class Smollm2 : public ::testing::TestWithParam<int> {

@@ -1,4 +1,4 @@
-// Ids equal the reference tokenizers' on every line of tests/golden/tokenizer/corpus.txt, for three
+// Ids equal the reference tokenizers' on every line of tests/golden/tokenizer/corpus.txt, for
 // real vocabularies; what tests/fetch_data.sh has not fetched is skipped by name.
 #include <gtest/gtest.h>
 
@@ -159,7 +159,7 @@ std::string llama3_config() {
 
 TokenizerAssets assets_of(const Vocabulary& vocabulary, const fs::path& path) {
   const std::string name = vocabulary.name;
-  if (name == "smollm2") return open_source(path)->tokenizer();
+  if (name == "smollm2" || name == "gemma3") return open_source(path)->tokenizer();
   if (name == "mistral" || name == "unigram_sp") return {{"tokenizer.model", file_text(path)}};
   if (name == "llama3tiktoken") {
     return {{"tokenizer.model", file_text(path)}, {"tokenizer_config.json", llama3_config()}};
@@ -208,7 +208,8 @@ TEST_P(TokenizerGolden, IdsEqualTheReference) {
 }
 
 TEST_P(TokenizerGolden, DecodeGivesTheTextBack) {
-  if (!GetParam().byte_level) GTEST_SKIP() << "SentencePiece's decoding drops a space";
+  if (!GetParam().byte_level)
+    GTEST_SKIP() << "SentencePiece's decoding drops a space or makes one of ▁";
   int compared = 0;
   for (std::size_t i = 0; i < corpus().size(); ++i) {
     const std::string& line = corpus()[i];
@@ -243,6 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
     Real, TokenizerGolden,
     ::testing::Values(Vocabulary{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", true,
                                  "\x04\x06\x13\x14\x16\x1d\xf1\xf2"},
+                      Vocabulary{"gemma3", "gemma-3-270m-q4_k_m.gguf", false, {}, 8},
                       Vocabulary{"mistral", "mistral/tokenizer.model", false},
                       Vocabulary{"llama3", "llama3/tokenizer.model", true},
                       Vocabulary{"llama3tiktoken", "llama3/tokenizer.model", true, {}, 1, "llama3"},

@@ -329,5 +329,70 @@ TEST(ImportJob, MapsAMixtureOfGguf) {
   EXPECT_EQ(seen, 3);
 }
 
+// As the first files of Mixtral did, which many still have.
+TEST(ImportJob, TakesExpertsOfGgufOneByOne) {
+  NamedSource source = gguf_source();
+  source.set_config("llama.expert_count", 3);
+  source.set_config("llama.expert_used_count", 2);
+  source.add("blk.0.ffn_gate_inp.weight", {3, 16}, DType::f32);
+  for (const char* matrix : {"ffn_gate", "ffn_up", "ffn_down"}) {
+    source.drop(fmt::format("blk.0.{}.weight", matrix));
+    for (int expert = 0; expert < 3; ++expert) {
+      const bool down = matrix == std::string_view("ffn_down");
+      source.add(fmt::format("blk.0.{}.{}.weight", matrix, expert),
+                 down ? std::vector<std::int64_t>{16, 24} : std::vector<std::int64_t>{24, 16},
+                 std::nullopt);
+    }
+  }
+  std::vector<std::string> downs;
+  for (const ImportTensor& tensor : make_import_job(source, "x", {}).tensors) {
+    if (tensor.name == "layers.0.experts.down") {
+      EXPECT_TRUE(tensor.read_as.empty());
+      EXPECT_TRUE(tensor.transpose);
+      downs.push_back(tensor.source_name);
+    }
+  }
+  EXPECT_THAT(downs, ::testing::ElementsAre("blk.0.ffn_down.0.weight", "blk.0.ffn_down.1.weight",
+                                            "blk.0.ffn_down.2.weight"));
+  source.drop("blk.0.ffn_up.1.weight");
+  EXPECT_THAT([&] { make_import_job(source, "x", {}); },
+              ThrowsMessage<ModelFileError>(HasSubstr("ffn_up")));
+}
+
+// Older converters wrote the one row of the shared MLP's router as a vector.
+TEST(ImportJob, TakesARouterOfOneRowAsAMatrixAndAsAVector) {
+  for (const std::vector<std::int64_t>& shape :
+       std::vector<std::vector<std::int64_t>>{{1, 16}, {16}}) {
+    NamedSource source = gguf_source();
+    json config{{"general.architecture", "qwen2moe"},
+                {"qwen2moe.expert_count", 3},
+                {"qwen2moe.expert_used_count", 2},
+                {"qwen2moe.expert_feed_forward_length", 24},
+                {"qwen2moe.expert_shared_feed_forward_length", 24}};
+    for (const auto& [key, value] : source.config().items()) {
+      if (key.starts_with("llama.")) {
+        config["qwen2moe." + key.substr(6)] = value;
+      }
+    }
+    NamedSource mixture("gguf", config);
+    for (const SourceTensor& tensor : source.tensors()) {
+      const std::size_t stem = tensor.name.rfind(".weight");
+      const bool of_mlp = tensor.name.find("ffn_") != std::string::npos && tensor.shape.size() == 2;
+      mixture.add(of_mlp ? tensor.name.substr(0, stem) + "_shexp.weight" : tensor.name,
+                  tensor.shape, tensor.dtype);
+      if (of_mlp) {
+        mixture.add(tensor.name.substr(0, stem) + "_exps.weight",
+                    {3, tensor.shape[0], tensor.shape[1]}, tensor.dtype);
+      }
+    }
+    mixture.add("blk.0.ffn_gate_inp.weight", {3, 16}, DType::f32);
+    mixture.add("blk.0.ffn_gate_inp_shexp.weight", shape, DType::f32);
+    const ImportJob job = make_import_job(mixture, "x", {});
+    EXPECT_TRUE(std::any_of(job.tensors.begin(), job.tensors.end(), [](const ImportTensor& tensor) {
+      return tensor.name == "layers.0.shared.router";
+    }));
+  }
+}
+
 }  // namespace
 }  // namespace tutti

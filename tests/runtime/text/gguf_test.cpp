@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "kernels/error.hpp"
+#include "runtime/text/gguf_pre_tokenizers.hpp"
+#include "runtime/text/pre_tokenizer.hpp"
 #include "tests/runtime/text/small_tokenizer.hpp"
 
 namespace tutti {
@@ -50,6 +52,53 @@ TEST(Gguf, SmollmSplitsEveryDigitBeforeTheWords) {
   Json gpt2 = byte_level();
   gpt2.update(key("pre", "gpt-2"));
   EXPECT_EQ(encode(*from_gguf(gpt2), "ab  12"), (Ids{7, 3, 8, 6}));
+}
+
+// Of the patterns of GGUF's names, what the models' own pre-tokenizers make in `tokenizers` 0.23.3.
+std::vector<std::string> pieces(std::string_view name, const std::string& text) {
+  std::vector<text::Piece> found = {{text, true}};
+  text::make_byte_level_pre_tokenizer(text::gguf_pre_tokenizer(name).patterns, "test")
+      ->apply(found);
+  std::vector<std::string> out;
+  for (const text::Piece& piece : found) out.push_back(piece.text);
+  return out;
+}
+
+TEST(Gguf, FalconCutsPunctuationAndThreeDigitsOff) {
+  EXPECT_THAT(pieces("falcon", "It's $+3.5k, 12345 or 123?"),
+              ElementsAre("It", "'", "s", "Ġ", "$+", "3", ".", "5", "k", ",", "Ġ", "123", "45",
+                          "Ġor", "Ġ", "123", "?"));
+  EXPECT_THAT(pieces("falcon", "a1234567b x==y`z`"),
+              ElementsAre("a", "123", "456", "7", "b", "Ġx", "==", "y", "`", "z", "`"));
+  EXPECT_THAT(pieces("falcon", "don't!!! <<>>\r\n\r\n  end "),
+              ElementsAre("don", "'", "t", "!!!", "Ġ", "<<>>", "čĊčĊĠ", "Ġend", "Ġ"));
+}
+
+TEST(Gguf, DeepSeekCoderCutsEveryDigitAndLineEnd) {
+  EXPECT_THAT(pieces("deepseek-coder", "  1234 漢字 تجربة٣"),
+              ElementsAre("ĠĠ", "1", "2", "3", "4", "Ġ", "æ¼¢åŃĹ", "ĠØªØ¬Ø±Ø¨Ø©", "Ù£"));
+  EXPECT_THAT(pieces("deepseek-coder", "don't!!! <<>>\r\n  end "),
+              ElementsAre("don", "'", "t", "!!!", "Ġ<<>>", "č", "Ċ", "Ġ", "Ġend", "Ġ"));
+}
+
+TEST(Gguf, SeedCoderKeepsLineEndsApartFromSigns) {
+  EXPECT_THAT(pieces("seed-coder", "don't!!!\n x = 12"),
+              ElementsAre("don", "'t", "!!!", "Ċ", "Ġx", "Ġ=", "Ġ", "1", "2"));
+}
+
+TEST(Gguf, SomeVocabulariesComposeCharactersFirst) {
+  Json json = byte_level();
+  json["tokenizer.ggml.tokens"].push_back("Ã");  // é is Ã© in the byte-level alphabet
+  json["tokenizer.ggml.tokens"].push_back("©");
+  json["tokenizer.ggml.token_type"].push_back(1);
+  json["tokenizer.ggml.token_type"].push_back(1);
+  const std::string decomposed = "e\u0301";
+  for (const char* name : {"qwen2", "mpt", "olmo"}) {
+    json.update(key("pre", name));
+    EXPECT_EQ(encode(*from_gguf(json), decomposed), (Ids{10, 11})) << name;
+  }
+  json.update(key("pre", "gpt-2"));
+  EXPECT_EQ(encode(*from_gguf(json), decomposed), Ids{});  // no such letters
 }
 
 TEST(Gguf, ControlTokensAreSpecialAndUserDefinedOnesAreNot) {

@@ -219,5 +219,17 @@ TEST(GgufSourceTest, types_that_cannot_be_read_are_refused_by_name_when_read) {
   }
 }
 
+TEST(GgufSourceTest, one_part_of_a_model_is_refused) {
+  const test::ScratchFolder folder;
+  GgufFile file = one_tensor();
+  file.key("split.count", GgufFile::kU16, packed(std::uint16_t{3}));
+  const auto path = folder.write("m-00001-of-00003.gguf", file.bytes());
+  EXPECT_THAT([&] { open_source(path); },
+              testing::ThrowsMessage<ModelFileError>(HasSubstr("one of 3 parts")));
+  EXPECT_NO_THROW(open_source(folder.write(
+      "whole.gguf",
+      one_tensor().key("split.count", GgufFile::kU16, packed(std::uint16_t{1})).bytes())));
+}
+
 }  // namespace
 }  // namespace tutti
