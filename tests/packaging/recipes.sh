@@ -25,7 +25,7 @@ for name in hdf5 openssl xxhash nlohmann.json fmt boost pcre2 utf8proc sentencep
     grep -qiE "['(\"]${name}['\"@ ]" "$file" || fail "$file: lacks $name"
   done
 done
-libraries=$(grep -cE '^(find_package\((fmt|MPI|HDF5|OpenSSL|nlohmann_json|Boost) |pkg_check_modules)' \
+libraries=$(grep -cE '^(find_package\((fmt|MPI|HDF5|OpenSSL|nlohmann_json|Boost|SentencePiece) |pkg_check_modules)' \
   .cmake/dependencies.cmake)
 ((libraries == 11)) || fail ".cmake/dependencies.cmake names $libraries libraries, this test knows 11"
 
