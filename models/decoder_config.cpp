@@ -70,8 +70,10 @@ DecoderSpec read_hf_decoder(const ConfigReader& config, const HfDefaults& defaul
 
 void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec& spec) {
   double share = config.number("partial_rotary_factor", fallback);
-  if (config.has("rope_parameters")) {
-    share = config.object("rope_parameters").number("partial_rotary_factor", share);
+  for (const char* field : {"rope_scaling", "rope_parameters"}) {
+    if (config.has(field)) {
+      share = config.object(field).number("partial_rotary_factor", share);
+    }
   }
   const auto rotated = static_cast<std::int64_t>(static_cast<double>(spec.head_dim) * share);
   spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;

@@ -32,7 +32,7 @@ DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const Tens
 Activation read_hf_activation(const ConfigReader& config, const std::string& field,
                               const std::string& fallback);
 
-// rotary_dim from "partial_rotary_factor", of the configuration or of its rope_parameters.
+// rotary_dim from "partial_rotary_factor", of the configuration or of its rotary object.
 void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec& spec);
 
 // A window of all layers; one that is as long as the context hides nothing and is dropped.

@@ -62,7 +62,10 @@ DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");
   ignore_hf_fields(config);
   config.ignore({"emb_pdrop", "resid_pdrop", "embedding_fraction", "init_config", "init_device",
-                 "learned_pos_emb", "verbose", "use_pad_tok_in_ffn", "norm_type"});
+                 "learned_pos_emb", "verbose", "use_pad_tok_in_ffn"});
+  if (config.text("norm_type", "layernorm") != "layernorm") {
+    config.only("norm_type", "low_precision_layernorm");
+  }
   config.only("no_bias", true);
   config.only("logit_scale", nullptr);
   DecoderSpec spec;

@@ -110,6 +110,9 @@ void read_hf_rotary_object(const ConfigReader& config, const ConfigReader& rotar
                            const std::string& field, DecoderSpec& spec) {
   spec.rope_theta = rotary.number("rope_theta", spec.rope_theta);
   const std::string kind = rotary.text("rope_type", rotary.text("type", "default"));
+  if (rotary.text("type", kind) != kind && rotary.text("type", kind) != "su") {
+    rotary.refuse("type", fmt::format("what 'rope_type' says, \"{}\"", kind));
+  }
   RopeScaling& scaling = spec.rope_scaling;
   if (kind == "default") {
   } else if (kind == "linear") {
@@ -142,7 +145,11 @@ void read_hf_rotary(const ConfigReader& config, double default_theta, DecoderSpe
   spec.rope_theta = config.number("rope_theta", default_theta);
   config.ignore({"rope_scaling", "original_max_position_embeddings"});
   if (config.has(field)) {
-    read_hf_rotary_object(config, config.object(field), field, spec);
+    const ConfigReader rotary = config.object(field);
+    if (config.has("rope_theta")) {
+      rotary.only("rope_theta", spec.rope_theta);  // twice, and the same
+    }
+    read_hf_rotary_object(config, rotary, field, spec);
   }
 }
 
