@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "kernels/error.hpp"
@@ -28,6 +29,11 @@ std::string found_roles(std::span<const ChatMessage> messages) {
   return out;
 }
 
+bool has_tool_calls(const ChatMessage& message) {
+  const auto more = nlohmann::json::parse(message.more, nullptr, false);
+  return more.is_object() && more.contains("tool_calls");
+}
+
 void check_roles(const ChatSpec& spec, std::span<const ChatMessage> messages) {
   const auto refuse = [&](std::string_view wanted) {
     throw ConfigError(fmt::format("chat format {} wants {}; the conversation's roles are: {}",
@@ -41,6 +47,7 @@ void check_roles(const ChatSpec& spec, std::span<const ChatMessage> messages) {
     if (role != "system" && role != "user" && role != "assistant") {
       refuse("the roles system, user and assistant only");
     }
+    if (has_tool_calls(messages[i])) refuse("no calls of tools, which it cannot write");
     if (role != "system" || spec.system_place == SystemPlace::turn) continue;
     if (i > 0) refuse("the system prompt first, and one at most");
     first_turn = 1;

@@ -15,7 +15,7 @@
 namespace tutti {
 
 struct ChatMessage {
-  std::string role;  // "system", "user", "assistant"
+  std::string role;  // "system", "user", "assistant", "tool"
   std::string content;
   // What else a template may ask for ("tool_calls", "name", …), as a JSON object; empty: nothing.
   // Its "content", where it has one, stands for the above.
@@ -32,6 +32,7 @@ using ChatClock = std::function<std::tm()>;
 struct ChatSegment {
   std::string text;
   SpecialTokens special = SpecialTokens::as_text;
+  bool operator==(const ChatSegment&) const = default;
 };
 
 class ChatFormat {
