@@ -237,11 +237,26 @@ ChatFormat ChatFormat::detect(const TokenizerAssets& assets) {
 ChatFormat ChatFormat::detect(const TokenizerAssets& assets, ChatClock now) {
   const auto text = ChatTemplate::stored(assets);
   if (!text) throw ConfigError(with_way_out("the model file holds no chat template"));
+  const auto for_tools = ChatTemplate::stored_for_tools(assets);
   try {
-    return ChatFormat(std::make_shared<const ChatTemplate>(*text, std::move(now)));
+    ChatFormat format(std::make_shared<const ChatTemplate>(*text, now));
+    if (!for_tools) return format;
+    try {
+      format.tool_template_ = std::make_shared<const ChatTemplate>(*for_tools, std::move(now));
+    } catch (const ModelFileError& error) {
+      format.tool_template_refusal_ = fmt::format("the template for tools: {}", error.what());
+    }
+    return format;
   } catch (const ModelFileError& error) {
     throw ModelFileError(with_way_out(error.what()));
   }
+}
+
+// Chats without tools do not suffer from a template for tools that is not understood.
+const ChatTemplate& ChatFormat::template_for(std::string_view tools) const {
+  if (tools.empty()) return *template_;
+  if (!tool_template_refusal_.empty()) throw ModelFileError(tool_template_refusal_);
+  return tool_template_ ? *tool_template_ : *template_;
 }
 
 std::string ChatFormat::identity() const {
@@ -262,7 +277,7 @@ std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> message
                     found_roles(messages)));
   }
   try {
-    return template_->render(messages, bos, eos, tools);
+    return template_for(tools).render(messages, bos, eos, tools);
   } catch (const ModelFileError& error) {
     throw ModelFileError(with_way_out(error.what()));
   }

@@ -18,6 +18,7 @@ using jinja::Origin;
 using jinja::Text;
 using jinja::Value;
 
+constexpr const char* kDefault = "default";
 constexpr int kMaxDepth = 64;  // of what a user passes on
 
 std::uint64_t fnv1a(std::string_view text) {
@@ -108,14 +109,15 @@ bool mentions(std::string_view source, std::string_view name) {
   });
 }
 
-// tokenizer_config.json holds a string or a list of named ones.
-std::optional<std::string> template_in(const nlohmann::json& object, const std::string& key) {
+// tokenizer_config.json holds a string, which is the default, or a list of named ones.
+std::optional<std::string> template_in(const nlohmann::json& object, const std::string& key,
+                                       const char* name) {
   const auto found = object.find(key);
   if (found == object.end()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
+  if (found->is_string() && name == kDefault) return found->get<std::string>();
   if (!found->is_array()) return std::nullopt;
   for (const auto& entry : *found) {
-    if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+    if (entry.is_object() && entry.value("name", nlohmann::json()) == name &&
         entry.value("template", nlohmann::json()).is_string()) {
       return entry["template"].get<std::string>();
     }
@@ -123,10 +125,7 @@ std::optional<std::string> template_in(const nlohmann::json& object, const std::
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
-  if (const auto plain = assets.find("chat_template"); plain != assets.end()) return plain->second;
+std::optional<std::string> template_named(const char* name, const TokenizerAssets& assets) {
   constexpr std::array<std::pair<const char*, const char*>, 2> kPlaces = {
       {{"tokenizer_config.json", "chat_template"}, {"gguf.json", "tokenizer.chat_template"}}};
   for (const auto& [file, key] : kPlaces) {
@@ -137,9 +136,20 @@ std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
       throw ModelFileError(fmt::format("{}: wanted a JSON object, found {}", file,
                                        object.is_discarded() ? "no JSON" : object.type_name()));
     }
-    if (auto text = template_in(object, key)) return text;
+    if (auto text = template_in(object, key, name)) return text;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
+  if (const auto plain = assets.find("chat_template"); plain != assets.end()) return plain->second;
+  return template_named(kDefault, assets);
+}
+
+std::optional<std::string> ChatTemplate::stored_for_tools(const TokenizerAssets& assets) {
+  return template_named("tool_use", assets);
 }
 
 ChatTemplate::ChatTemplate(const std::string& source, ChatClock now)

@@ -16,6 +16,8 @@ class ChatTemplate {
   // The template in the assets: "chat_template", or inside "tokenizer_config.json" (of several the
   // one named "default") or "gguf.json"; nothing where there is none. Errors: ModelFileError.
   static std::optional<std::string> stored(const TokenizerAssets& assets);
+  // The one named "tool_use" there, which stands in where a conversation has tools.
+  static std::optional<std::string> stored_for_tools(const TokenizerAssets& assets);
 
   // Errors: ModelFileError with the line and what is not understood there.
   ChatTemplate(const std::string& source, ChatClock now);

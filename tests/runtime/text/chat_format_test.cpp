@@ -379,6 +379,31 @@ TEST(ChatFormat, WhatToolsSayNeverBecomesAControlToken) {
   }
 }
 
+// As transformers chooses among a model's templates.
+TEST(ChatFormat, ATemplateNamedToolUseStandsInWhereThereAreTools) {
+  const auto with_tool_use = [](const std::string& source) {
+    const nlohmann::json config = {
+        {"chat_template",
+         {{{"name", "default"}, {"template", "plain {{ messages[0].content }}"}},
+          {{"name", "tool_use"}, {"template", source}}}}};
+    return ChatFormat::detect({{"tokenizer_config.json", config.dump()},
+                               {"chat_template", "plain {{ messages[0].content }}"}});
+  };
+  const std::vector<ChatMessage> messages = {{"user", "a"}};
+  const std::string tools = R"([{"name": "f"}])";
+  const auto both = with_tool_use("{{ tools[0].name }} {{ messages[0].content }}");
+  EXPECT_EQ(joined(both.render(messages, "", "")), "plain a");
+  EXPECT_EQ(joined(both.render(messages, "", "", tools)), "f a");
+  const auto broken = with_tool_use("\n{% include 'x' %}");
+  EXPECT_EQ(joined(broken.render(messages, "", "")), "plain a");
+  try {
+    broken.render(messages, "", "", tools);
+    FAIL();
+  } catch (const ModelFileError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the template for tools: chat template, line 2"));
+  }
+}
+
 void expect_no_words(const ChatFormat& format, const std::vector<ChatMessage>& messages,
                      const std::string& tools, const std::string& part) {
   try {
