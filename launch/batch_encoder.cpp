@@ -39,7 +39,7 @@ std::vector<TokenId> BatchEncoder::ids_of(const BatchRequest& request) const {
       if (!format_) {
         throw RequestRefused("no_chat_format", why_no_format_);
       }
-      return format_->encode(tokenizer_, request.messages);
+      return format_->encode(tokenizer_, request.messages, request.tools);
     }
     return PromptEncoder(tokenizer_).encode(request.prompt);
   } catch (const RequestRefused&) {

@@ -138,6 +138,26 @@ void want(std::string_view name, const json& value, const json& harmless, std::s
   }
 }
 
+// batch_chat.cpp has read them.
+void allow_tools(std::string_view name, const json& /*value*/, BatchRequest& request) {
+  if (request.api == BatchApi::completion) {
+    throw RequestRefused("unsupported_parameter", fmt::format("'{}' belongs to chats", name));
+  }
+}
+
+void set_tool_choice(std::string_view name, const json& value, BatchRequest& request) {
+  allow_tools(name, value, request);
+  if (value == "none") {
+    request.tools.clear();
+  } else if (value != "auto") {
+    throw RequestRefused(
+        "unsupported_parameter",
+        fmt::format("'{}' wants \"auto\" or \"none\" here, found {}: an answer is text, no call "
+                    "can be forced",
+                    name, shown(value)));
+  }
+}
+
 using Apply = void (*)(std::string_view name, const json& value, BatchRequest& request);
 
 struct Parameter {
@@ -204,6 +224,10 @@ constexpr Parameter kParameters[] = {
      [](auto n, const json& v, BatchRequest&) {
        want(n, v, {{"type", "text"}}, "answers are text");
      }},
+    {"tools", allow_tools},
+    {"tool_choice", set_tool_choice},
+    {"parallel_tool_calls",
+     [](auto n, const json& v, BatchRequest&) { want(n, v, true, "calls are not counted"); }},
     // What changes nothing about an answer.
     {"model", kNothing},
     {"user", kNothing},

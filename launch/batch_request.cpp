@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "launch/batch_chat.hpp"
 #include "launch/batch_parameters.hpp"
 #include "runtime/text/utf8.hpp"
 #include "runtime/weights/digest.hpp"
@@ -61,68 +62,6 @@ void read_id(const json& object, bool plain, std::string& custom_id) {
   }
 }
 
-std::string text_of(const json& content) {
-  if (content.is_string()) {
-    return content.get<std::string>();
-  }
-  if (!content.is_array()) {
-    refuse("invalid_messages",
-           fmt::format("'content' of a message wants text, found {}", content.type_name()));
-  }
-  std::string text;
-  for (const json& part : content) {
-    const auto type = part.is_object() ? part.find("type") : part.end();
-    if (!part.is_object() || type == part.end() || *type != "text" || !part.contains("text") ||
-        !part["text"].is_string()) {
-      refuse("invalid_messages",
-             "a part of 'content' wants {\"type\": \"text\", \"text\": …}: this program reads text "
-             "only");
-    }
-    text += part["text"].get<std::string>();
-  }
-  return text;
-}
-
-ChatMessage message_of(const json& message) {
-  if (!message.is_object() || !message.contains("role") || !message["role"].is_string() ||
-      !message.contains("content")) {
-    refuse("invalid_messages", "a message wants an object with 'role' and 'content'");
-  }
-  for (const auto& [name, value] : message.items()) {
-    if (name != "role" && name != "content" && name != "name" && !value.is_null()) {
-      refuse("invalid_messages",
-             fmt::format("'{}' of a message is not known here: wanted 'role' and 'content'",
-                         name.substr(0, kLongestId)));
-    }
-  }
-  std::string role = message["role"].get<std::string>();
-  role = role == "developer" ? "system" : role;
-  if (role != "system" && role != "user" && role != "assistant") {
-    refuse("invalid_messages", "'role' of a message wants system, user or assistant");
-  }
-  return {.role = role, .content = text_of(message["content"])};
-}
-
-void read_messages(const json& body, const BatchDefaults& defaults, BatchRequest& request) {
-  request.api = BatchApi::chat;
-  const json& messages = body["messages"];
-  if (!messages.is_array() || messages.empty()) {
-    refuse("invalid_messages", "'messages' wants a list with one message or more");
-  }
-  for (const json& message : messages) {
-    request.messages.push_back(message_of(message));
-  }
-  if (request.messages.back().role != "user") {
-    refuse("invalid_messages", "the last message wants to be the user's");
-  }
-  const bool has_system = std::any_of(request.messages.begin(), request.messages.end(),
-                                      [](const ChatMessage& m) { return m.role == "system"; });
-  if (!defaults.system.empty() && !has_system) {
-    request.messages.insert(request.messages.begin(),
-                            {.role = "system", .content = defaults.system});
-  }
-}
-
 void read_prompt(const json& prompt, BatchRequest& request) {
   if (prompt.is_string()) {
     request.prompt = prompt.get<std::string>();
@@ -155,8 +94,9 @@ void read_prompt(const json& prompt, BatchRequest& request) {
   }
 }
 
-// `plain`: parameters stand beside the ids of a plain line.
-void read_body(const json& body, bool plain, const BatchDefaults& defaults, BatchRequest& request) {
+// `line` is what `body` came from. `plain`: parameters stand beside the ids of a plain line.
+void read_body(const json& body, std::string_view line, bool plain, const BatchDefaults& defaults,
+               BatchRequest& request) {
   const bool chat = body.contains("messages");
   if (chat == body.contains("prompt")) {
     refuse(chat ? "invalid_request" : "missing_field",
@@ -164,7 +104,7 @@ void read_body(const json& body, bool plain, const BatchDefaults& defaults, Batc
                 : "wanted 'prompt' or 'messages', found neither");
   }
   if (chat) {
-    read_messages(body, defaults, request);
+    read_chat(body, line, plain, defaults.system, request);
   } else {
     read_prompt(body["prompt"], request);
   }
@@ -175,7 +115,8 @@ void read_body(const json& body, bool plain, const BatchDefaults& defaults, Batc
   }
 }
 
-void read_openai_form(const json& object, const BatchDefaults& defaults, BatchRequest& request) {
+void read_openai_form(const json& object, std::string_view line, const BatchDefaults& defaults,
+                      BatchRequest& request) {
   for (const char* name : {"method", "url", "body"}) {
     if (!object.contains(name)) {
       refuse("missing_field", fmt::format("'{}' is missing: a request of a batch has custom_id, "
@@ -199,7 +140,7 @@ void read_openai_form(const json& object, const BatchDefaults& defaults, BatchRe
   if (!body.contains(wanted)) {
     refuse("missing_field", fmt::format("'{}' is missing in 'body'", wanted));
   }
-  read_body(body, false, defaults, request);
+  read_body(body, line, false, defaults, request);
 }
 
 void read_raw(std::string_view text, const BatchDefaults& defaults, BatchRequest& request) {
@@ -239,9 +180,9 @@ ParsedLine parse_batch_line(std::string_view text, std::uint64_t number,
         !object.contains("body") && !object.contains("url") && !object.contains("method");
     read_id(object, plain, parsed.request.custom_id);
     if (plain) {
-      read_body(object, true, defaults, parsed.request);
+      read_body(object, text, true, defaults, parsed.request);
     } else {
-      read_openai_form(object, defaults, parsed.request);
+      read_openai_form(object, text, defaults, parsed.request);
     }
   } catch (const RequestRefused& refused) {
     parsed.refusal = {.code = refused.code, .message = refused.what()};
@@ -254,34 +195,37 @@ std::uint64_t hash_of(const BatchRequest& request, std::string_view circumstance
   json messages = json::array();
   for (const ChatMessage& message : request.messages) {
     messages.push_back({message.role, message.content});
+    if (!message.more.empty()) messages.back().push_back(message.more);
   }
   json bias = json::array();
   for (const LogitBias& one : s.logit_bias) {
     bias.push_back({one.id, one.bias});
   }
   // Positions, not names: nothing here is read back.
-  const json all = {static_cast<int>(request.api),
-                    messages,
-                    request.prompt,
-                    request.prompt_ids,
-                    request.as_ids,
-                    request.samples,
-                    s.temperature,
-                    s.top_k,
-                    s.top_p,
-                    s.min_p,
-                    s.repetition_penalty,
-                    s.presence_penalty,
-                    s.frequency_penalty,
-                    bias,
-                    s.seed,
-                    s.max_tokens,
-                    s.min_tokens,
-                    s.ignore_eos,
-                    s.stop_ids,
-                    s.stop,
-                    s.logprobs.value_or(-1),
-                    circumstances};
+  json all = {static_cast<int>(request.api),
+              messages,
+              request.prompt,
+              request.prompt_ids,
+              request.as_ids,
+              request.samples,
+              s.temperature,
+              s.top_k,
+              s.top_p,
+              s.min_p,
+              s.repetition_penalty,
+              s.presence_penalty,
+              s.frequency_penalty,
+              bias,
+              s.seed,
+              s.max_tokens,
+              s.min_tokens,
+              s.ignore_eos,
+              s.stop_ids,
+              s.stop,
+              s.logprobs.value_or(-1),
+              circumstances};
+  // What older versions did not know must not change the hashes that they wrote.
+  if (!request.tools.empty()) all.push_back(request.tools);
   return hash_text(all.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 

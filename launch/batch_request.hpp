@@ -21,6 +21,7 @@ struct BatchRequest {
   std::uint64_t line = 0;  // of the input, from 1
   BatchApi api = BatchApi::completion;
   std::vector<ChatMessage> messages;  // of a chat
+  std::string tools;                  // that it may call, a JSON list; empty: none
   std::string prompt;                 // of a completion; or
   std::vector<TokenId> prompt_ids;    // the same as ids
   bool as_ids = false;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "kernels/error.hpp"
@@ -28,6 +29,11 @@ std::string found_roles(std::span<const ChatMessage> messages) {
   return out;
 }
 
+bool has_tool_calls(const ChatMessage& message) {
+  const auto more = nlohmann::json::parse(message.more, nullptr, false);
+  return more.is_object() && more.contains("tool_calls");
+}
+
 void check_roles(const ChatSpec& spec, std::span<const ChatMessage> messages) {
   const auto refuse = [&](std::string_view wanted) {
     throw ConfigError(fmt::format("chat format {} wants {}; the conversation's roles are: {}",
@@ -41,6 +47,7 @@ void check_roles(const ChatSpec& spec, std::span<const ChatMessage> messages) {
     if (role != "system" && role != "user" && role != "assistant") {
       refuse("the roles system, user and assistant only");
     }
+    if (has_tool_calls(messages[i])) refuse("no calls of tools, which it cannot write");
     if (role != "system" || spec.system_place == SystemPlace::turn) continue;
     if (i > 0) refuse("the system prompt first, and one at most");
     first_turn = 1;
@@ -230,11 +237,26 @@ ChatFormat ChatFormat::detect(const TokenizerAssets& assets) {
 ChatFormat ChatFormat::detect(const TokenizerAssets& assets, ChatClock now) {
   const auto text = ChatTemplate::stored(assets);
   if (!text) throw ConfigError(with_way_out("the model file holds no chat template"));
+  const auto for_tools = ChatTemplate::stored_for_tools(assets);
   try {
-    return ChatFormat(std::make_shared<const ChatTemplate>(*text, std::move(now)));
+    ChatFormat format(std::make_shared<const ChatTemplate>(*text, now));
+    if (!for_tools) return format;
+    try {
+      format.tool_template_ = std::make_shared<const ChatTemplate>(*for_tools, std::move(now));
+    } catch (const ModelFileError& error) {
+      format.tool_template_refusal_ = fmt::format("the template for tools: {}", error.what());
+    }
+    return format;
   } catch (const ModelFileError& error) {
     throw ModelFileError(with_way_out(error.what()));
   }
+}
+
+// Chats without tools do not suffer from a template for tools that is not understood.
+const ChatTemplate& ChatFormat::template_for(std::string_view tools) const {
+  if (tools.empty()) return *template_;
+  if (!tool_template_refusal_.empty()) throw ModelFileError(tool_template_refusal_);
+  return tool_template_ ? *tool_template_ : *template_;
 }
 
 std::string ChatFormat::identity() const {
@@ -255,7 +277,7 @@ std::vector<ChatSegment> ChatFormat::render(std::span<const ChatMessage> message
                     found_roles(messages)));
   }
   try {
-    return template_->render(messages, bos, eos, tools);
+    return template_for(tools).render(messages, bos, eos, tools);
   } catch (const ModelFileError& error) {
     throw ModelFileError(with_way_out(error.what()));
   }

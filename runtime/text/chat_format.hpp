@@ -15,7 +15,7 @@
 namespace tutti {
 
 struct ChatMessage {
-  std::string role;  // "system", "user", "assistant"
+  std::string role;  // "system", "user", "assistant", "tool"
   std::string content;
   // What else a template may ask for ("tool_calls", "name", …), as a JSON object; empty: nothing.
   // Its "content", where it has one, stands for the above.
@@ -32,6 +32,7 @@ using ChatClock = std::function<std::tm()>;
 struct ChatSegment {
   std::string text;
   SpecialTokens special = SpecialTokens::as_text;
+  bool operator==(const ChatSegment&) const = default;
 };
 
 class ChatFormat {
@@ -73,6 +74,7 @@ class ChatFormat {
  private:
   explicit ChatFormat(const ChatSpec& spec);
   explicit ChatFormat(std::shared_ptr<const ChatTemplate> model_template);
+  const ChatTemplate& template_for(std::string_view tools) const;
   std::vector<ChatSegment> render_spec(std::span<const ChatMessage> messages, std::string_view bos,
                                        std::string_view eos) const;
   void require_controls(const Tokenizer& tokenizer) const;
@@ -81,6 +83,8 @@ class ChatFormat {
   // One of the two is there.
   const ChatSpec* spec_ = nullptr;  // a row of chat_specs(), lives as long as the program
   std::shared_ptr<const ChatTemplate> template_;
+  std::shared_ptr<const ChatTemplate> tool_template_;  // where the model has one of its own
+  std::string tool_template_refusal_;                  // or why it is not understood
   std::string name_;
 };
 

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.hpp"
+#include "runtime/text/jinja_lexer.hpp"
 #include "runtime/text/utf8.hpp"
 
 namespace tutti {
@@ -16,6 +18,7 @@ using jinja::Origin;
 using jinja::Text;
 using jinja::Value;
 
+constexpr const char* kDefault = "default";
 constexpr int kMaxDepth = 64;  // of what a user passes on
 
 std::uint64_t fnv1a(std::string_view text) {
@@ -66,6 +69,16 @@ Value message_value(const ChatMessage& message) {
   return Value::dict(std::move(entries));
 }
 
+Value with_other_content(const Value& message) {
+  jinja::Entries entries = message.as_dict()->entries;
+  for (auto& [key, value] : entries) {
+    if (key.bytes() != "content") continue;
+    const Text* text = value.as_text();
+    value = user_text((text == nullptr ? "" : text->bytes()) + "'");
+  }
+  return Value::dict(std::move(entries));
+}
+
 Value tools_value(std::string_view tools) {
   if (tools.empty()) return {};
   const Json json = Json::parse(tools, nullptr, false);
@@ -86,14 +99,25 @@ std::vector<ChatSegment> segments_of(const Text& text) {
   return segments;
 }
 
-// tokenizer_config.json holds a string or a list of named ones.
-std::optional<std::string> template_in(const nlohmann::json& object, const std::string& key) {
+// Whether the template's code, not its text, has the name or a string of it.
+bool mentions(std::string_view source, std::string_view name) {
+  const auto tokens = jinja::tokens_of(source);
+  return std::any_of(tokens.begin(), tokens.end(), [&](const jinja::Token& token) {
+    const bool code =
+        token.kind == jinja::TokenKind::name || token.kind == jinja::TokenKind::string;
+    return code && token.text == name;
+  });
+}
+
+// tokenizer_config.json holds a string, which is the default, or a list of named ones.
+std::optional<std::string> template_in(const nlohmann::json& object, const std::string& key,
+                                       const char* name) {
   const auto found = object.find(key);
   if (found == object.end()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
+  if (found->is_string() && name == kDefault) return found->get<std::string>();
   if (!found->is_array()) return std::nullopt;
   for (const auto& entry : *found) {
-    if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+    if (entry.is_object() && entry.value("name", nlohmann::json()) == name &&
         entry.value("template", nlohmann::json()).is_string()) {
       return entry["template"].get<std::string>();
     }
@@ -101,10 +125,7 @@ std::optional<std::string> template_in(const nlohmann::json& object, const std::
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
-  if (const auto plain = assets.find("chat_template"); plain != assets.end()) return plain->second;
+std::optional<std::string> template_named(const char* name, const TokenizerAssets& assets) {
   constexpr std::array<std::pair<const char*, const char*>, 2> kPlaces = {
       {{"tokenizer_config.json", "chat_template"}, {"gguf.json", "tokenizer.chat_template"}}};
   for (const auto& [file, key] : kPlaces) {
@@ -115,32 +136,72 @@ std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
       throw ModelFileError(fmt::format("{}: wanted a JSON object, found {}", file,
                                        object.is_discarded() ? "no JSON" : object.type_name()));
     }
-    if (auto text = template_in(object, key)) return text;
+    if (auto text = template_in(object, key, name)) return text;
   }
   return std::nullopt;
 }
 
+}  // namespace
+
+std::optional<std::string> ChatTemplate::stored(const TokenizerAssets& assets) {
+  if (const auto plain = assets.find("chat_template"); plain != assets.end()) return plain->second;
+  return template_named(kDefault, assets);
+}
+
+std::optional<std::string> ChatTemplate::stored_for_tools(const TokenizerAssets& assets) {
+  return template_named("tool_use", assets);
+}
+
 ChatTemplate::ChatTemplate(const std::string& source, ChatClock now)
-    : template_(source), digest_(fnv1a(source)), now_(std::move(now)) {}
+    : template_(source),
+      knows_tools_(mentions(source, "tools")),
+      knows_calls_(mentions(source, "tool_calls")),
+      digest_(fnv1a(source)),
+      now_(std::move(now)) {}
 
 std::vector<ChatSegment> ChatTemplate::render(std::span<const ChatMessage> messages,
                                               std::string_view bos, std::string_view eos,
                                               std::string_view tools) const {
   try {
+    const Value functions = tools_value(tools);
+    if (functions.truthy() && !knows_tools_) {
+      throw ConfigError("the model's chat template has no words for tools");
+    }
     jinja::List list;
-    for (const ChatMessage& message : messages) list.push_back(message_value(message));
-    const jinja::Variables variables = {
-        {"messages", Value::list(std::move(list))},
-        {"tools", tools_value(tools)},
-        {"documents", Value()},
-        {"add_generation_prompt", true},
-        {"bos_token", Value::text(bos)},
-        {"eos_token", Value::text(eos)},
-    };
-    return segments_of(template_.render(variables, now_));
+    for (const ChatMessage& message : messages) {
+      list.push_back(message_value(message));
+      if (!knows_calls_ && list.back().as_dict()->find("tool_calls") != nullptr) {
+        throw ConfigError("the model's chat template has no words for calls of tools");
+      }
+    }
+    auto segments = carry_out(list, bos, eos, functions);
+    // What a tool says must make a difference, or the template has left it out.
+    bool other_answers = false;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      if (messages[i].role != "tool") continue;
+      list[i] = with_other_content(list[i]);
+      other_answers = true;
+    }
+    if (other_answers && carry_out(std::move(list), bos, eos, functions) == segments) {
+      throw ConfigError("the model's chat template has no words for what a tool answers");
+    }
+    return segments;
   } catch (const jinja::Problem& problem) {
     throw ConfigError(fmt::format("the conversation cannot be passed on: {}", problem.what()));
   }
+}
+
+std::vector<ChatSegment> ChatTemplate::carry_out(jinja::List messages, std::string_view bos,
+                                                 std::string_view eos, const Value& tools) const {
+  const jinja::Variables variables = {
+      {"messages", Value::list(std::move(messages))},
+      {"tools", tools},
+      {"documents", Value()},
+      {"add_generation_prompt", true},
+      {"bos_token", Value::text(bos)},
+      {"eos_token", Value::text(eos)},
+  };
+  return segments_of(template_.render(variables, now_));
 }
 
 std::string ChatTemplate::digest() const {

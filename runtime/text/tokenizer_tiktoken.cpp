@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <unordered_map>
 
 #include "kernels/error.hpp"
 #include "runtime/text/byte_alphabet.hpp"
@@ -19,13 +20,34 @@ const std::string kTekken = "tekken.json";
 constexpr TokenId kLlama3Ranks = 128000;
 constexpr std::size_t kLlama3Controls = 256;
 constexpr std::size_t kQwenExtras = 205;
+// The control tokens of tekken files up to v7, which need not name them.
+constexpr std::array<const char*, 20> kTekkenControls = {"<unk>",
+                                                         "<s>",
+                                                         "</s>",
+                                                         "[INST]",
+                                                         "[/INST]",
+                                                         "[AVAILABLE_TOOLS]",
+                                                         "[/AVAILABLE_TOOLS]",
+                                                         "[TOOL_RESULTS]",
+                                                         "[/TOOL_RESULTS]",
+                                                         "[TOOL_CALLS]",
+                                                         "[IMG]",
+                                                         "<pad>",
+                                                         "[IMG_BREAK]",
+                                                         "[IMG_END]",
+                                                         "[PREFIX]",
+                                                         "[MIDDLE]",
+                                                         "[SUFFIX]",
+                                                         "[SYSTEM_PROMPT]",
+                                                         "[/SYSTEM_PROMPT]",
+                                                         "[TOOL_CONTENT]"};
 
 // The bytes, nothing where it is no base64.
 std::optional<std::string> from_base64(std::string_view text) {
   constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  while (text.ends_with('=')) text.remove_suffix(1);
+  for (int i = 0; i < 2 && text.ends_with('='); ++i) text.remove_suffix(1);
   std::string bytes;
   std::uint32_t bits = 0;
   int count = 0;
@@ -38,7 +60,8 @@ std::optional<std::string> from_base64(std::string_view text) {
     count -= 8;
     bytes.push_back(static_cast<char>(bits >> static_cast<unsigned>(count) & 0xffU));
   }
-  if (bytes.empty() || count >= 6) return std::nullopt;
+  const bool rest_is_zero = (bits & ((1U << static_cast<unsigned>(count)) - 1U)) == 0;
+  if (bytes.empty() || count >= 6 || !rest_is_zero) return std::nullopt;
   return bytes;
 }
 
@@ -55,8 +78,10 @@ class Ranks {
                                        rank, base64.substr(0, 40)));
     }
     if (rank != count_) {
+      const std::string wanted = count_ == 0 ? "to begin with 0" : "in order";
+      const std::string after = count_ == 0 ? "" : fmt::format(" after {}", count_ - 1);
       throw ModelFileError(
-          fmt::format("{}: wants the ranks in order, found {} after {}", where_, rank, count_ - 1));
+          fmt::format("{}: wants the ranks {}, found {}{}", where_, wanted, rank, after));
     }
     std::string spelling;
     alphabet_.append_spelling(spelling, *bytes);
@@ -152,10 +177,15 @@ void rename(std::vector<AddedToken>& added, const Json& config, std::int64_t ran
     AddedToken token =
         AddedToken::from_json(entry, token_id_of(parse_json(key, where), where), where);
     token.normalized = false;
+    if (token.id < ranks) {
+      throw ModelFileError(
+          fmt::format("{}: '{}' has the id {}, wanted one from {} on: the ranks have those below",
+                      where, token.content, token.id, ranks));
+    }
     std::erase_if(added, [&](const AddedToken& other) {
       return other.id == token.id || other.content == token.content;
     });
-    if (token.id >= ranks && !token.content.empty()) added.push_back(std::move(token));
+    if (!token.content.empty()) added.push_back(std::move(token));
   }
 }
 
@@ -173,45 +203,53 @@ std::unique_ptr<PipelineTokenizer> byte_level(Vocabulary vocabulary,
   return std::make_unique<PipelineTokenizer>(std::move(stages));
 }
 
+// Whether the file names its control tokens, as it must after v7.
+bool lists_controls(const Json& json) {
+  if (!member(json, "special_tokens", kTekken).is_null()) return true;
+  const Json& config = member(json, "config", kTekken);
+  if (member(config, "version", kTekken + ": config").is_null()) return false;
+  const std::string version = string_member(config, "version", kTekken + ": config");
+  int number = 0;
+  const char* end = version.data() + version.size();
+  std::from_chars(std::min(version.data() + 1, end), end, number);
+  if (number <= 7) return false;
+  throw ModelFileError(
+      fmt::format("{}: \"special_tokens\" wants an array in a file of version {}, found null",
+                  kTekken, version));
+}
+
 std::vector<AddedToken> tekken_controls(const Json& json, std::int64_t count) {
-  static constexpr std::array<const char*, 20> kUntilV7 = {"<unk>",
-                                                           "<s>",
-                                                           "</s>",
-                                                           "[INST]",
-                                                           "[/INST]",
-                                                           "[AVAILABLE_TOOLS]",
-                                                           "[/AVAILABLE_TOOLS]",
-                                                           "[TOOL_RESULTS]",
-                                                           "[/TOOL_RESULTS]",
-                                                           "[TOOL_CALLS]",
-                                                           "[IMG]",
-                                                           "<pad>",
-                                                           "[IMG_BREAK]",
-                                                           "[IMG_END]",
-                                                           "[PREFIX]",
-                                                           "[MIDDLE]",
-                                                           "[SUFFIX]",
-                                                           "[SYSTEM_PROMPT]",
-                                                           "[/SYSTEM_PROMPT]",
-                                                           "[TOOL_CONTENT]"};
-  std::vector<std::string> names;
-  for (std::int64_t id = 0; id < count; ++id) names.push_back(fmt::format("<SPECIAL_{}>", id));
+  std::vector<std::string> names(static_cast<std::size_t>(count));
   const auto put = [&](std::int64_t id, std::string name) {
-    if (id < 0 || id >= count) {
+    if (id >= count) {
       throw ModelFileError(
           fmt::format("{}: special_tokens: '{}' has the rank {}, wanted one below {}", kTekken,
                       name, id, count));
     }
-    names[static_cast<std::size_t>(id)] = std::move(name);
+    std::string& place = names[static_cast<std::size_t>(id)];
+    if (!place.empty()) {
+      throw ModelFileError(fmt::format("{}: special_tokens: '{}' has the rank {}, which '{}' has",
+                                       kTekken, name, id, place));
+    }
+    place = std::move(name);
   };
-  if (member(json, "special_tokens", kTekken).is_null()) {
-    for (std::size_t i = 0; i < kUntilV7.size(); ++i) put(static_cast<int>(i), kUntilV7[i]);
-  } else {
+  if (lists_controls(json)) {
     for (const Json& token : array_member(json, "special_tokens", kTekken)) {
       const std::string where = kTekken + ": special_tokens";
-      put(token_id_of(member(token, "rank", where), where),
-          string_member(token, "token_str", where));
+      std::string name = string_member(token, "token_str", where);
+      put(token_id_of(member(token, "rank", where), where), std::move(name));
     }
+  } else {
+    for (std::size_t i = 0; i < kTekkenControls.size(); ++i)
+      put(static_cast<int>(i), kTekkenControls[i]);
+  }
+  std::unordered_map<std::string_view, std::size_t> ranks;
+  for (std::size_t id = 0; id < names.size(); ++id) {
+    if (names[id].empty()) names[id] = fmt::format("<SPECIAL_{}>", id);
+    const auto [first, is_new] = ranks.try_emplace(names[id], id);
+    if (is_new) continue;
+    throw ModelFileError(fmt::format("{}: special_tokens: '{}' has the ranks {} and {}", kTekken,
+                                     names[id], first->second, id));
   }
   return control_tokens(names, 0);
 }
@@ -273,13 +311,19 @@ std::unique_ptr<Tokenizer> tokenizer_from_tekken(std::string_view text, const Si
   const Json& config = member(json, "config", kTekken);
   const std::int64_t size = size_member(config, "default_vocab_size");
   const std::int64_t controls = size_member(config, "default_num_special_tokens");
+  if (size < controls) {
+    throw ModelFileError(
+        fmt::format("{}: config: \"default_vocab_size\" wants {} or more, as many as there are "
+                    "special tokens, found {}",
+                    kTekken, controls, size));
+  }
   Ranks ranks(kTekken, static_cast<TokenId>(controls));
   for (const Json& token : array_member(json, "vocab", kTekken)) {
     // The file has more ranks than the model has rows.
     if (ranks.count() >= size - controls) break;
     const std::string where = kTekken + ": vocab";
-    ranks.add(string_member(token, "token_bytes", where),
-              token_id_of(member(token, "rank", where), where));
+    const std::string bytes = string_member(token, "token_bytes", where);
+    ranks.add(bytes, token_id_of(member(token, "rank", where), where));
   }
   if (ranks.count() != size - controls) {
     throw ModelFileError(
@@ -288,9 +332,10 @@ std::unique_ptr<Tokenizer> tokenizer_from_tekken(std::string_view text, const Si
   }
   const std::string pattern = string_member(config, "pattern", kTekken + ": config");
   const std::array<std::string_view, 1> patterns = {pattern};
-  auto tokenizer =
-      byte_level(ranks.take(), make_byte_level_pre_tokenizer(patterns, kTekken + ": pattern"),
-                 tekken_controls(json, controls), "tekken (tekken.json)");
+  Vocabulary vocabulary = ranks.take();
+  auto tokenizer = byte_level(std::move(vocabulary),
+                              make_byte_level_pre_tokenizer(patterns, kTekken + ": pattern"),
+                              tekken_controls(json, controls), "tekken (tekken.json)");
   SpecialIds special;
   special.bos = tokenizer->id_of("<s>");
   if (const auto end = tokenizer->id_of("</s>")) special.eos = {*end};

@@ -69,6 +69,8 @@ void UnigramModel::extend(std::string_view piece, std::size_t begin,
     has_single = has_single || end == begin + size;
   }
   if (has_single) return;
+  const Step& after = steps[begin + size];
+  if (after.reached && after.score >= score + unk_score_) return;  // by a token that began earlier
   if (!unk_) {
     throw ModelFileError(
         fmt::format("{}: no token for '{}', and no unk_id", where_, piece.substr(begin, size)));

@@ -15,8 +15,22 @@ namespace {
 // A word that no mutation puts into a template by chance.
 constexpr std::string_view kMark = "\xE2\x9F\xA6user's own\xE2\x9F\xA7";
 
+constexpr const char* kCalls =
+    R"({"content": null, "tool_calls": [{"id": "call00000", "function": {"name": "⟦user's own⟧"}}]})";
+
 std::tm first_second() {
   return {.tm_sec = 1, .tm_mday = 1, .tm_year = 100};
+}
+
+// A template may refuse one of the conversations and render the others.
+void check(const tutti::ChatFormat& format, const std::vector<tutti::ChatMessage>& messages,
+           const char* tools) try {
+  for (const tutti::ChatSegment& segment : format.render(messages, "<s>", "</s>", tools)) {
+    const bool trusted = segment.special == tutti::SpecialTokens::parsed;
+    if (trusted && segment.text.find(kMark) != std::string::npos) std::abort();
+  }
+} catch (const tutti::Error& error) {
+  if (std::string_view(error.what()).empty()) std::abort();
 }
 
 }  // namespace
@@ -29,13 +43,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   said += kMark;
   try {
     const auto format = tutti::ChatFormat::detect({{"chat_template", source}}, first_second);
-    const std::vector<tutti::ChatMessage> messages = {
+    const std::vector<tutti::ChatMessage> plain = {
         {"system", said}, {"user", "a"}, {"assistant", said}, {"user", said}};
-    const auto segments = format.render(messages, "<s>", "</s>", R"([{"name": "f", "x": [1]}])");
-    for (const tutti::ChatSegment& segment : segments) {
-      const bool trusted = segment.special == tutti::SpecialTokens::parsed;
-      if (trusted && segment.text.find(kMark) != std::string::npos) std::abort();
-    }
+    const std::vector<tutti::ChatMessage> called = {
+        {"user", said},
+        {"assistant", "", kCalls},
+        {"tool", said, R"({"tool_call_id": "call00000"})"}};
+    check(format, plain, "");
+    check(format, plain, R"([{"name": "f", "x": [1]}])");
+    check(format, called, R"([{"name": "⟦user's own⟧", "x": [1]}])");
   } catch (const tutti::Error& error) {
     if (std::string_view(error.what()).empty()) std::abort();
   }
