@@ -80,9 +80,14 @@ Vocabulary spellings(const GgufVocabulary& vocabulary) {
 
 PipelineStages byte_level_stages(const Json& json, const GgufVocabulary& vocabulary,
                                  SpecialIds& special) {
-  const bool named = !member(json, "tokenizer.ggml.pre", kWhere).is_null();
+  if (member(json, "tokenizer.ggml.pre", kWhere).is_null()) {
+    throw ModelFileError(kWhere +
+                         ": tokenizer.ggml.pre is missing, as in files from before May 2024: how "
+                         "the model cuts text is not known; import its Hugging Face folder, or a "
+                         "file that was converted since");
+  }
   const GgufPreTokenizer& pre =
-      gguf_pre_tokenizer(named ? string_member(json, "tokenizer.ggml.pre", kWhere) : "default");
+      gguf_pre_tokenizer(string_member(json, "tokenizer.ggml.pre", kWhere));
   Merges merges;
   for (const Json& merge : array_member(json, "tokenizer.ggml.merges", kWhere)) {
     const std::string line = merge.is_string() ? merge.get<std::string>() : std::string();

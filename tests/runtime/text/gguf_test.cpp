@@ -54,6 +54,17 @@ TEST(Gguf, SmollmSplitsEveryDigitBeforeTheWords) {
   EXPECT_EQ(encode(*from_gguf(gpt2), "ab  12"), (Ids{7, 3, 8, 6}));
 }
 
+TEST(Gguf, AFileThatDoesNotSayHowTextIsCutIsRefused) {
+  Json json = byte_level();
+  json.erase("tokenizer.ggml.pre");
+  try {
+    from_gguf(json);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const ModelFileError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("tokenizer.ggml.pre is missing"));
+  }
+}
+
 // Of the patterns of GGUF's names, what the models' own pre-tokenizers make in `tokenizers` 0.23.3.
 std::vector<std::string> pieces(std::string_view name, const std::string& text) {
   std::vector<text::Piece> found = {{text, true}};
