@@ -125,16 +125,22 @@ check_words() {
 
 # A family that is registered has a shape, a golden and a row in the README.
 check_families() {
-  local name architecture
+  local name architecture goldens twins
   while read -r name; do
     grep -qs "\"architecture\": \"$name\"" models/shapes/*.json ||
       offence "models: family '$name' has no shape in models/shapes"
     grep -qs "^| .*\`$name\`" README.md || offence "README.md: family '$name' has no row in the table"
     architecture=$(grep -lE "\.name = \"$name\"" models/*.cpp | xargs grep -hoE \
       '"[A-Za-z0-9]+(ForCausalLM|LMHeadModel)"' | head -n 1) || true
-    grep -qs "${architecture:-of none}" tests/golden/models/*/config.json ||
+    goldens=$(grep -ls "${architecture:-of none}" tests/golden/models/*/config.json | cut -d / -f 4) || true
+    [[ -n $goldens ]] ||
       offence "tests/golden/models: family '$name' has no golden of ${architecture:-an architecture of its own}"
-  done < <(existing models/*.cpp | xargs -r sed -n '/^const Family /s/.*\.name = "\([a-z0-9-]*\)".*/\1/p')
+    # A golden's GGUF twin, where the family has such files.
+    grep -lE "\.name = \"$name\"" models/*.cpp | xargs grep -q 'gguf_architecture = "' || continue
+    mapfile -t twins < <(sed 's|.*|tests/golden/gguf/&.gguf|' <<<"$goldens")
+    [[ -n $(existing "${twins[@]}") ]] ||
+      offence "tests/golden/gguf: family '$name' has no file (tests/golden/make_gguf.py)"
+  done < <(existing models/*.cpp | xargs -r sed -n '/^const Family /s/.*\.name = "\([a-z0-9_-]*\)".*/\1/p')
 }
 
 check_decisions() {
