@@ -14,8 +14,22 @@
 namespace tutti {
 
 void Nap::sleep() {
+  rest();
   std::this_thread::sleep_for(next_);
   next_ = std::min(2 * next_, kLongest);
+}
+
+void Nap::rest() {
+  if (state_ != nullptr && !std::exchange(rests_, true)) {
+    state_->rest_for("requests");
+  }
+}
+
+void Nap::reset() {
+  next_ = kFirst;
+  if (std::exchange(rests_, false)) {
+    state_->rest_for("");
+  }
 }
 
 bool MailTime::come() {
@@ -200,15 +214,17 @@ bool obey(DeskLetter letter, BatchWorker& worker) {
 }
 
 void serve_desk(BatchWorker& worker, ControlPlane& control, Mail& mail,
-                const std::function<std::optional<int>()>& signal, Reporter& reporter) {
+                const std::function<std::optional<int>()>& signal, RankState* state,
+                Reporter& reporter) {
   bool told = false;  // of a signal: the first one is enough
-  Nap nap;
+  Nap nap(state);
   MailTime mail_time;
   while (true) {
     bool quiet = true;
     const bool look = mail_time.come();
     while (const std::optional<Letter> letter = look ? mail.look() : std::nullopt) {
       quiet = false;
+      nap.reset();
       if (!obey(desk_letter(letter->text), worker)) {
         return;
       }
@@ -222,9 +238,7 @@ void serve_desk(BatchWorker& worker, ControlPlane& control, Mail& mail,
     }
     const bool worked = worker.step();
     reporter.look();
-    if (worked || !quiet) {
-      nap.reset();
-    } else {
+    if (!worked && quiet) {
       nap.sleep();
     }
   }
@@ -233,11 +247,11 @@ void serve_desk(BatchWorker& worker, ControlPlane& control, Mail& mail,
 }  // namespace
 
 void attend_desk(BatchWorker& worker, ControlPlane& control, Mail& mail,
-                 const std::function<std::optional<int>()>& signal) {
+                 const std::function<std::optional<int>()>& signal, RankState* state) {
   Reporter reporter(worker, mail);
   std::string failure;
   try {
-    serve_desk(worker, control, mail, signal, reporter);
+    serve_desk(worker, control, mail, signal, state, reporter);
   } catch (const std::exception& error) {
     if (!worker.mid_step()) {
       reporter.leave(error.what());

@@ -13,19 +13,30 @@
 #include "launch/batch_worker.hpp"
 #include "runtime/comm/communicator.hpp"
 #include "runtime/comm/mail.hpp"
+#include "runtime/comm/rank_state.hpp"
 
 namespace tutti {
 
-// How long to sleep while nothing comes: soon again at first, then longer.
+// How long to sleep while nothing comes: soon again at first, then longer. Meanwhile the rank
+// rests, so that nobody takes it for late.
 class Nap {
  public:
+  // `state`, which is borrowed, may be null.
+  explicit Nap(RankState* state = nullptr) : state_(state) {}
+  ~Nap() { reset(); }
+  Nap(const Nap&) = delete;
+  Nap& operator=(const Nap&) = delete;
+
   void sleep();
-  void reset() { next_ = kFirst; }
+  void rest();  // where something else sleeps
+  void reset();
 
  private:
   static constexpr std::chrono::microseconds kFirst{50};
   static constexpr std::chrono::microseconds kLongest{2000};
+  RankState* state_;
   std::chrono::microseconds next_ = kFirst;
+  bool rests_ = false;
 };
 
 // When to look for letters beside work: a look costs a rank on an overfull node its core.
@@ -85,8 +96,9 @@ class BatchCrew {
 
 // What a replica's root does that is not the desk's: serves the desk until that sends it away.
 // `signal`: of this process, asked once a step; those of the replica's other ranks come by
-// `control`. What it throws, the desk has been told of, unless the engine is in a step.
+// `control`. What it throws, the desk has been told of, unless the engine is in a step. `state` may
+// be null.
 void attend_desk(BatchWorker& worker, ControlPlane& control, Mail& mail,
-                 const std::function<std::optional<int>()>& signal);
+                 const std::function<std::optional<int>()>& signal, RankState* state = nullptr);
 
 }  // namespace tutti

@@ -27,6 +27,7 @@ BatchDesk::BatchDesk(BatchCrew& crew, ControlPlane& control, BatchSource& source
       model_(std::move(model)),
       options_(std::move(options)),
       states_(static_cast<std::size_t>(crew.size())),
+      nap_(options_.state),
       start_(Clock::now()) {
   status_.replicas.resize(states_.size());
 }
@@ -77,6 +78,7 @@ void BatchDesk::work() {
 // For the input where nobody has anything to do, else for news.
 void BatchDesk::wait() {
   if (crew_.held() == 0 && crew_.hungriest()) {
+    nap_.rest();
     source_.wait(kIdleLook);
   } else {
     nap_.sleep();

@@ -26,6 +26,7 @@ struct BatchDeskOptions {
   // Signals of this process, asked once a step; those of its replica's other ranks come by
   // `control`, those of other replicas with their news.
   std::function<std::optional<int>()> signal;
+  RankState* state = nullptr;  // of this process; may be null
 };
 
 class BatchDesk {

@@ -213,7 +213,7 @@ BatchEnd end_of(const BatchDesk& run, const BatchStatus& status) {
 // On the world's root, which is replica 0's too.
 ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& control,
                       const BatchOptions& options, Papers& papers, const BatchModel& model,
-                      const std::vector<RankPlace>& places) {
+                      const std::vector<RankPlace>& places, RankState& state) {
   BatchMonitor monitor({.style = options.session.messages.progress_style(),
                         .between_lines = options.between_lines,
                         .metrics = options.metrics},
@@ -221,7 +221,10 @@ ExitCode work_at_desk(const Session& session, BatchCrew& crew, ControlPlane& con
   BatchSource source(std::move(*papers.input), *papers.encoder,
                      source_options(options, *papers.output));
   BatchDesk desk(crew, control, source, *papers.output, monitor, model,
-                 {.stop_at = papers.stop_at, .grace = options.grace, .signal = EndSignals::came});
+                 {.stop_at = papers.stop_at,
+                  .grace = options.grace,
+                  .signal = EndSignals::came,
+                  .state = &state});
   const auto report = [&](const BatchEnd& end) {
     if (!options.report.empty()) {
       replace_file(options.report,
@@ -343,9 +346,10 @@ ExitCode run(const MpiSession& mpi, const ParsedOptions& parsed) {
     BatchWorker worker(engine, model, spell, samples_ahead(seat.replicas(), running));
     if (seat.desk()) {
       BatchCrew crew(worker, &seat.mail(), seat.replicas());
-      code = work_at_desk(*session, crew, session->control(), options, papers, model, places);
+      code = work_at_desk(*session, crew, session->control(), options, papers, model, places,
+                          mpi.state());
     } else {
-      attend_desk(worker, session->control(), seat.mail(), EndSignals::came);
+      attend_desk(worker, session->control(), seat.mail(), EndSignals::came, &mpi.state());
     }
   };
   mpi.state().end_with(static_cast<int>(ExitCode::again));  // what is answered is kept

@@ -52,9 +52,17 @@ RankState::Waiting::~Waiting() {
 }
 
 void RankState::wait_for(std::string_view what) {
+  set_text(Doing::wait, what);
+}
+
+void RankState::rest_for(std::string_view what) {
+  set_text(Doing::rest, what);
+}
+
+void RankState::set_text(Doing doing, std::string_view what) {
   const std::lock_guard lock(mutex_);
   text_ = what;
-  set(text_.empty() ? Doing::work : Doing::wait, text_, 0);
+  set(text_.empty() ? Doing::work : doing, text_, 0);
 }
 
 void RankState::forgive(Clock::duration gap) {

@@ -61,6 +61,8 @@ class RankState {
   };
   // The same for what is no scope and no collective: "a step of the model", or "" when it is over.
   void wait_for(std::string_view what);
+  // The same where what it waits for may take for ever.
+  void rest_for(std::string_view what);
 
   // This process did not run for so long (it was stopped and goes on): nothing of that counts.
   void forgive(Clock::duration gap);
@@ -78,6 +80,7 @@ class RankState {
 
  private:
   void set(Doing doing, std::string_view call, std::uint64_t sequence);
+  void set_text(Doing doing, std::string_view what);
 
   mutable std::mutex mutex_;
   Look look_;                 // `call` is made by look()

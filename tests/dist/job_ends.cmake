@@ -6,6 +6,7 @@ tutti_label(job_fault_probe dist)
 set(expect_end ${CMAKE_CURRENT_SOURCE_DIR}/expect_end.sh)
 set(tiny_model ${PROJECT_SOURCE_DIR}/tests/launch/tiny_shape.json)
 tutti_mpirun(three_ranks 3)
+tutti_mpirun(four_ranks 4)
 
 # job_ends(NAME CODES SECONDS PATTERN COMMAND…)
 function(job_ends name codes seconds pattern)
@@ -58,6 +59,11 @@ function(faulty_batch name codes pattern rank stage fault)
 endfunction()
 faulty_batch(stopped 75 "rank 1 on .*: running: ${stopped}" 1 running stop)
 faulty_batch(device_error 75 "rank 2 on .*: running: a planted failure of a device" 2 running device)
+# Two replicas, of which one has nothing to do: its root rests, and is not named.
+job_ends(idle_replica 75 30 "rank 1 on .*: running: ${late}" ${four_ranks}
+         $<TARGET_FILE:job_fault_probe> 1 running sleep batch ${tiny_model}
+         -i ${CMAKE_CURRENT_BINARY_DIR}/requests.jsonl -o /dev/null ${endless} --tp 2
+         --startup-timeout 40)
 set(startup 8)
 faulty_batch(stopped_at_start 5 "rank 1 on .*: weights: ${stopped}" 1 weights stop)
 
