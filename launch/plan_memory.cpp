@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/gemm.hpp"
 #include "kernels/sample_penalty.hpp"
 #include "kernels/sample_slots.hpp"
 #include "models/decoder_workspace.hpp"
@@ -51,14 +50,10 @@ std::uint64_t host_workspace(const MemoryQuestion& wanted, const RankShare& shar
   const DecoderSpec& spec = wanted.spec;
   std::int64_t sampling = 2 + tally_words(spec.vocabulary) + 2 * kSampleMostBiases;
   sampling += rank == 0 ? 0 : spec.vocabulary;  // the root has the logits of all
-  std::size_t scratch = 0;
-  for (const std::int64_t in : {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size(),
-                                share.shared_ffn.size()}) {
-    scratch = std::max(scratch, gemm_scratch_bytes(in, wanted.threads));
-  }
   return decoder_workspace_bytes(spec, share, limits, DType::f32) -
          static_cast<std::uint64_t>(limits.max_logit_rows * sampling) * 4 +
-         (scratch / sizeof(float) + 1) * sizeof(float);
+         static_cast<std::uint64_t>(decoder_scratch_floats(spec, share, wanted.threads)) *
+             sizeof(float);
 }
 
 std::uint64_t budget_of(const MemoryQuestion& wanted, int ranks) {

@@ -1,6 +1,7 @@
 // The tensors that many families call by the same names.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "models/family.hpp"
@@ -77,8 +78,19 @@ constexpr TensorRule plus_one(TensorRule rule) {
   return rule;
 }
 
-// Llama's.
-inline constexpr std::array kLlamaTensors{
-    kEmbedding, kFinalNorm, kHead, kAttentionNorm, kQ, kK, kV, kO, kMlpNorm, kGate, kUp, kDown};
+// One list behind the other.
+template <std::size_t N, std::size_t M>
+constexpr std::array<TensorRule, N + M> joined(const std::array<TensorRule, N>& first,
+                                               const std::array<TensorRule, M>& then) {
+  std::array<TensorRule, N + M> rules{};
+  std::copy(first.begin(), first.end(), rules.begin());
+  std::copy(then.begin(), then.end(), rules.begin() + N);
+  return rules;
+}
+
+// All of Llama's but its MLP, and all of it.
+inline constexpr std::array kAllButMlp{kEmbedding, kFinalNorm, kHead, kAttentionNorm, kQ,
+                                       kK,         kV,         kO,    kMlpNorm};
+inline constexpr auto kLlamaTensors = joined(kAllButMlp, std::array{kGate, kUp, kDown});
 
 }  // namespace tutti::rules

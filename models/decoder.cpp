@@ -106,19 +106,18 @@ std::size_t Decoder::weight_bytes() const {
 }
 
 ExpertLoad Decoder::expert_load() {
-  ExpertLoad load;
   const std::int64_t experts = share_.experts.size();
-  const std::vector<std::int32_t> begins = workspace_.experts.last_begins(device_);
-  for (std::size_t i = 0; i + 1 < begins.size(); ++i) {
-    const std::int32_t pairs = begins[i + 1] - begins[i];
-    if (static_cast<std::int64_t>(i) % (experts + 1) < experts) {  // within a layer
-      load.pairs += pairs;
-      load.read += pairs > 0 ? 1 : 0;
-    }
+  if (experts == 0) {
+    return {};
   }
-  if (experts > 0) {
-    load.held = experts * share_.layers.size();
-    load.bytes_each = layers_.front().experts->bytes_of_one();
+  ExpertLoad load{.held = experts * share_.layers.size(),
+                  .bytes_each = layers_.front().experts->bytes_of_one()};
+  const std::vector<std::int32_t> begins = workspace_.experts.last_begins(device_);
+  for (auto layer = begins.begin(); layer != begins.end(); layer += experts + 1) {
+    for (std::int64_t e = 0; e < experts; ++e) {
+      load.read += layer[e + 1] > layer[e] ? 1 : 0;
+    }
+    load.pairs += layer[experts];
   }
   return load;
 }

@@ -7,6 +7,27 @@
 #include "models/rotary_config.hpp"
 
 namespace tutti {
+namespace {
+
+// A number, or one for each layer where all are the same.
+std::int64_t layers_integer(const ConfigReader& metadata, const std::string& field,
+                            std::int64_t fallback) {
+  if (!metadata.has_array(field)) {
+    return metadata.integer(field, fallback);
+  }
+  const std::vector<double> each = metadata.numbers(field);
+  if (each.empty() || std::any_of(each.begin(), each.end(),
+                                  [&each](double value) { return value != each.front(); })) {
+    metadata.refuse(field, "the same for all layers");
+  }
+  return static_cast<std::int64_t>(each.front());
+}
+
+bool has(const TensorSource& source, std::string_view tensor) {
+  return find_tensor(source, tensor) != nullptr;
+}
+
+}  // namespace
 
 void ignore_hf_fields(const ConfigReader& config) {
   config.ignore({"architectures",
@@ -79,26 +100,7 @@ void read_hf_rotary_dim(const ConfigReader& config, double fallback, DecoderSpec
   spec.rotary_dim = rotated == spec.head_dim ? 0 : rotated;
 }
 
-namespace {
-
-// A number, or one for each layer where all are the same.
-std::int64_t layers_integer(const ConfigReader& metadata, const std::string& field,
-                            std::int64_t fallback) {
-  if (!metadata.has_array(field)) {
-    return metadata.integer(field, fallback);
-  }
-  const std::vector<double> each = metadata.numbers(field);
-  if (each.empty() || std::any_of(each.begin(), each.end(),
-                                  [&each](double value) { return value != each.front(); })) {
-    metadata.refuse(field, "the same for all layers");
-  }
-  return static_cast<std::int64_t>(each.front());
-}
-
-}  // namespace
-
 DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& source) {
-  const auto has = [&source](const char* tensor) { return find_tensor(source, tensor) != nullptr; };
   DecoderSpec spec;
   spec.layers = metadata.integer("block_count");
   spec.hidden = metadata.integer("embedding_length");
@@ -115,19 +117,18 @@ DecoderSpec read_gguf_decoder(const ConfigReader& metadata, const TensorSource& 
                       : metadata.number("attention.layer_norm_epsilon");
   const SourceTensor* embedding = find_tensor(source, "token_embd.weight");
   spec.vocabulary = metadata.integer("vocab_size", embedding ? embedding->rows() : 0);
-  spec.tied_head = !has("output.weight");
-  spec.qkv_bias = has("blk.0.attn_qkv.bias") || has("blk.0.attn_q.bias");
-  spec.o_bias = has("blk.0.attn_output.bias");
+  spec.tied_head = !has(source, "output.weight");
+  spec.qkv_bias = has(source, "blk.0.attn_qkv.bias") || has(source, "blk.0.attn_q.bias");
+  spec.o_bias = has(source, "blk.0.attn_output.bias");
   read_gguf_rotary(metadata, source, spec);
   return spec;
 }
 
 DecoderSpec read_gguf_layernorm_decoder(const ConfigReader& metadata, const TensorSource& source) {
-  const auto has = [&source](const char* tensor) { return find_tensor(source, tensor) != nullptr; };
   DecoderSpec spec = read_gguf_decoder(metadata, source);
   spec.norm = NormKind::layer;
-  spec.norm_bias = has("output_norm.bias");
-  spec.mlp_bias = has("blk.0.ffn_down.bias");
+  spec.norm_bias = has(source, "output_norm.bias");
+  spec.mlp_bias = has(source, "blk.0.ffn_down.bias");
   spec.gated = false;
   return spec;
 }

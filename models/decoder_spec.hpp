@@ -63,8 +63,8 @@ struct DecoderSpec {
   std::int64_t experts = 0;
   std::int64_t experts_per_token = 0;
   bool renormalise_experts = true;  // the weights of a token's experts add up to 1
-  std::int64_t shared_ffn =
-      0;  // columns of one more MLP for all tokens, weighted by a gate; 0: none
+  // Columns of one more MLP for all tokens, weighted by a gate; 0: none.
+  std::int64_t shared_ffn = 0;
   Positions positions = Positions::rotary;
   double alibi_max_bias = 8;  // alibi: the last slope is 2^-this where heads are a power of two
   double embedding_scale = 1;

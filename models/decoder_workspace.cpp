@@ -26,18 +26,6 @@ ExpertExtents expert_extents(const DecoderSpec& spec, const RankShare& share,
           .layers = share.layers.size()};
 }
 
-std::int64_t scratch_floats(Device& device, const DecoderSpec& spec, const RankShare& share) {
-  if (device.place() != Place::host) {
-    return 0;
-  }
-  std::size_t bytes = 0;
-  for (const std::int64_t in : {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size(),
-                                share.shared_ffn.size()}) {
-    bytes = std::max(bytes, gemm_scratch_bytes(in, device.exec().threads));
-  }
-  return static_cast<std::int64_t>(bytes / sizeof(float)) + 1;
-}
-
 Tensor shared_tensor(Device& device, Communicator& group, DType dtype, std::int64_t rows,
                      std::int64_t columns) {
   const std::size_t bytes = static_cast<std::size_t>(rows * columns) * size_of(dtype);
@@ -70,7 +58,8 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
   last = make(dtype, wanted, spec.hidden);
   local_logits = make(DType::f32, wanted, share.vocabulary.size());
   logits = make(DType::f32, on_device || group.rank() == 0 ? wanted : 0, spec.vocabulary);
-  scratch = make(DType::f32, 1, scratch_floats(device, spec, share));
+  scratch = make(DType::f32, 1,
+                 on_device ? 0 : decoder_scratch_floats(spec, share, device.exec().threads));
   ids = Tensor(device, DType::i32, {slots}, kName);
   last_ids = Tensor(device, DType::i32, {slots}, kName);
   tallies = make(DType::i32, slots, tally_words(spec.vocabulary));
@@ -80,6 +69,15 @@ DecoderWorkspace::DecoderWorkspace(Device& device, Communicator& group, const De
       device.fill_zero(tensor->view().data, tensor->bytes());
     }
   }
+}
+
+std::int64_t decoder_scratch_floats(const DecoderSpec& spec, const RankShare& share, int threads) {
+  std::size_t bytes = 0;
+  for (const std::int64_t in : {spec.hidden, share.q_heads.size() * spec.head_dim, share.ffn.size(),
+                                share.shared_ffn.size()}) {
+    bytes = std::max(bytes, gemm_scratch_bytes(in, threads));
+  }
+  return static_cast<std::int64_t>(bytes / sizeof(float)) + 1;
 }
 
 std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& share,

@@ -38,6 +38,9 @@ struct DecoderWorkspace {
   Tensor biases;    // [sequence slots, kSampleMostBiases, 2] i32
 };
 
+// Floats of its scratch on a host.
+std::int64_t decoder_scratch_floats(const DecoderSpec& spec, const RankShare& share, int threads);
+
 // DecoderWorkspace::bytes() on a device, for a plan of its memory.
 std::uint64_t decoder_workspace_bytes(const DecoderSpec& spec, const RankShare& share,
                                       const ModelLimits& limits, DType dtype);

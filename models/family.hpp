@@ -14,9 +14,8 @@ namespace tutti {
 enum class Part : std::uint8_t { whole, q, k, v, gate, up };
 
 // One tensor, or one of each layer where the names hold "{}", the layer's number; of experts the
-// name in safetensors holds another, the expert's. A bias, where the
-// spec says that there is one, has no rule of its own: it is called as the weight is, with ".bias"
-// in place of ".weight".
+// name in safetensors holds another, the expert's. A bias, where the spec says that there is one,
+// has no rule of its own: it is called as the weight is, with ".bias" in place of ".weight".
 struct TensorRule {
   std::string_view name;  // canonical
   std::string_view hf;

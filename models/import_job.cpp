@@ -51,10 +51,10 @@ bool is_mixture(const TensorSource& source, const std::string& architecture) {
 const Family& family_of(const TensorSource& source) {
   const std::string wanted = architecture_of(source);
   const bool gguf = source.format() == "gguf";
+  const bool mixture = gguf && is_mixture(source, wanted);
   for (const Family* family : families()) {
     const auto hf = family->hf_architectures;
-    const bool known = gguf ? family->gguf_architecture == wanted &&
-                                  family->gguf_mixture == is_mixture(source, wanted)
+    const bool known = gguf ? family->gguf_architecture == wanted && family->gguf_mixture == mixture
                             : std::find(hf.begin(), hf.end(), wanted) != hf.end();
     if (known) {
       return *family;

@@ -14,20 +14,13 @@ constexpr TensorRule spelled(TensorRule rule, std::string_view hf) {
   return rule;
 }
 
-constexpr std::array kTensors{
-    rules::kEmbedding,
-    rules::kFinalNorm,
-    rules::kHead,
-    rules::kAttentionNorm,
-    rules::kQ,
-    rules::kK,
-    rules::kV,
-    rules::kO,
-    rules::kMlpNorm,
-    spelled(rules::kRouter, "model.layers.{}.block_sparse_moe.gate.weight"),
-    spelled(rules::kExpertGate, "model.layers.{}.block_sparse_moe.experts.{}.w1.weight"),
-    spelled(rules::kExpertUp, "model.layers.{}.block_sparse_moe.experts.{}.w3.weight"),
-    spelled(rules::kExpertDown, "model.layers.{}.block_sparse_moe.experts.{}.w2.weight")};
+constexpr auto kTensors = rules::joined(
+    rules::kAllButMlp,
+    std::array{
+        spelled(rules::kRouter, "model.layers.{}.block_sparse_moe.gate.weight"),
+        spelled(rules::kExpertGate, "model.layers.{}.block_sparse_moe.experts.{}.w1.weight"),
+        spelled(rules::kExpertUp, "model.layers.{}.block_sparse_moe.experts.{}.w3.weight"),
+        spelled(rules::kExpertDown, "model.layers.{}.block_sparse_moe.experts.{}.w2.weight")});
 
 DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");

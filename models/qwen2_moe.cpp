@@ -9,30 +9,20 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 1> kArchitectures{"Qwen2MoeForCausalLM"};
 
-constexpr std::array kTensors{
-    rules::kEmbedding,
-    rules::kFinalNorm,
-    rules::kHead,
-    rules::kAttentionNorm,
-    rules::kQ,
-    rules::kK,
-    rules::kV,
-    rules::kO,
-    rules::kMlpNorm,
-    rules::kRouter,
-    rules::kExpertGate,
-    rules::kExpertUp,
-    rules::kExpertDown,
-    TensorRule{"layers.{}.shared.router", "model.layers.{}.mlp.shared_expert_gate.weight",
-               "blk.{}.ffn_gate_inp_shexp.weight"},
-    TensorRule{"layers.{}.shared.gate", "model.layers.{}.mlp.shared_expert.gate_proj.weight",
-               "blk.{}.ffn_gate_shexp.weight"},
-    TensorRule{"layers.{}.shared.up", "model.layers.{}.mlp.shared_expert.up_proj.weight",
-               "blk.{}.ffn_up_shexp.weight"},
-    TensorRule{.name = "layers.{}.shared.down",
-               .hf = "model.layers.{}.mlp.shared_expert.down_proj.weight",
-               .gguf = "blk.{}.ffn_down_shexp.weight",
-               .row_parallel = true}};
+constexpr auto kTensors = rules::joined(
+    rules::kAllButMlp,
+    std::array{
+        rules::kRouter, rules::kExpertGate, rules::kExpertUp, rules::kExpertDown,
+        TensorRule{"layers.{}.shared.router", "model.layers.{}.mlp.shared_expert_gate.weight",
+                   "blk.{}.ffn_gate_inp_shexp.weight"},
+        TensorRule{"layers.{}.shared.gate", "model.layers.{}.mlp.shared_expert.gate_proj.weight",
+                   "blk.{}.ffn_gate_shexp.weight"},
+        TensorRule{"layers.{}.shared.up", "model.layers.{}.mlp.shared_expert.up_proj.weight",
+                   "blk.{}.ffn_up_shexp.weight"},
+        TensorRule{.name = "layers.{}.shared.down",
+                   .hf = "model.layers.{}.mlp.shared_expert.down_proj.weight",
+                   .gguf = "blk.{}.ffn_down_shexp.weight",
+                   .row_parallel = true}});
 
 DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");

@@ -9,21 +9,13 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 1> kArchitectures{"Starcoder2ForCausalLM"};
 
-constexpr std::array kTensors{
-    rules::kEmbedding,
-    rules::kFinalNorm,
-    rules::kHead,
-    rules::kAttentionNorm,
-    rules::kQ,
-    rules::kK,
-    rules::kV,
-    rules::kO,
-    rules::kMlpNorm,
-    TensorRule{"layers.{}.mlp.up", "model.layers.{}.mlp.c_fc.weight", "blk.{}.ffn_up.weight"},
-    TensorRule{.name = "layers.{}.mlp.down",
-               .hf = "model.layers.{}.mlp.c_proj.weight",
-               .gguf = "blk.{}.ffn_down.weight",
-               .row_parallel = true}};
+constexpr auto kTensors = rules::joined(
+    rules::kAllButMlp, std::array{TensorRule{"layers.{}.mlp.up", "model.layers.{}.mlp.c_fc.weight",
+                                             "blk.{}.ffn_up.weight"},
+                                  TensorRule{.name = "layers.{}.mlp.down",
+                                             .hf = "model.layers.{}.mlp.c_proj.weight",
+                                             .gguf = "blk.{}.ffn_down.weight",
+                                             .row_parallel = true}});
 
 DecoderSpec from_hf(const json& object, const TensorSource&) {
   const ConfigReader config(object, "config.json");

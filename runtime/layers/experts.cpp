@@ -115,10 +115,8 @@ Experts::Workspace ExpertBuffers::of(std::int64_t tokens, std::int64_t layer) co
 
 std::vector<std::int32_t> ExpertBuffers::last_begins(Device& device) const {
   std::vector<std::int32_t> values(static_cast<std::size_t>(begins.view().elements()));
-  if (!values.empty()) {
-    device.copy_out(values.data(), begins.view().data, begins.bytes());
-    device.synchronize();
-  }
+  device.copy_out(values.data(), begins.view().data, begins.bytes());
+  device.synchronize();
   return values;
 }
 

@@ -24,10 +24,10 @@ importer rounds them. The weights come from numpy's PCG64, equal with any versio
 import json
 import pathlib
 import platform
-import re
 import sys
 import tempfile
 
+import expected_json
 import numpy as np
 import safetensors
 import torch
@@ -257,11 +257,7 @@ def make(name):
                       safetensors=safetensors.__version__),
         vocab_size=config["vocab_size"], new_tokens=new_tokens, **limits, prompts=prompts,
         largest_logit=float(np.abs(flat).max()), variants=variants)
-    text = json.dumps(doc, indent=1)
-    # Lists of numbers on one line each.
-    text = re.sub(r"\[\s+([-\d.,\s]+?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
-    assert json.loads(text) == doc
-    (folder / "expected.json").write_text(text + "\n")
+    expected_json.write(folder / "expected.json", doc)
     size = sum(f.stat().st_size for f in folder.iterdir())
     noise = max(v["f32_noise"] for v in variants.values())
     print(f"{name}: seed {seed}, margin {margin:.4f}, noise {noise:.2e}, "
