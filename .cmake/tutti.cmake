@@ -84,11 +84,12 @@ function(tutti_kernel op)
   set_property(GLOBAL APPEND PROPERTY TUTTI_KERNELS ${op})
 endfunction()
 
-# tutti_gpu_test(NAME SOURCES … USES …): one GoogleTest program whose tests want a GPU and skip
-# themselves, with the reason, where there is none; label gpu.
+# tutti_gpu_test(NAME SOURCES … USES … PROPERTIES …): one GoogleTest program whose tests want a GPU
+# and skip themselves, with the reason, where there is none; label gpu.
 function(tutti_gpu_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;USES" ${ARGN})
-  tutti_test(${name} LABEL gpu TIMEOUT 300 SOURCES ${arg_SOURCES} USES ${arg_USES} tutti_device)
+  cmake_parse_arguments(arg "" "" "SOURCES;USES;PROPERTIES" ${ARGN})
+  tutti_test(${name} LABEL gpu TIMEOUT 300 SOURCES ${arg_SOURCES} USES ${arg_USES} tutti_device
+             PROPERTIES ${arg_PROPERTIES})
   set_target_properties(${name} PROPERTIES BUILD_RPATH ${PROJECT_BINARY_DIR}/lib)
   if(TUTTI_HAVE_CUDA)
     add_dependencies(${name} tutti_cuda)
@@ -152,6 +153,7 @@ function(tutti_mpi_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_USES} tutti_mpi_main GTest::gmock)
+  tutti_label(${name} ${arg_LABEL})
   foreach(ranks ${arg_RANKS})
     tutti_mpirun(command ${ranks})
     add_test(NAME ${name}.n${ranks} COMMAND ${command} $<TARGET_FILE:${name}>

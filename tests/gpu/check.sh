@@ -63,7 +63,7 @@ stage_build() {
   cmake --build "$build" -j "$jobs" --target tutti tests_gpu
 }
 
-stage_tests() { ctest --test-dir "$build" -L '^gpu$' --output-on-failure -j 1; }
+stage_tests() { ctest --test-dir "$build" -L '^gpu$' --output-on-failure -j 8; }
 
 latency() { # NAME LAUNCHER… -- SHAPE OPTION…: the object goes to NAME.json, its main figures into the log
   local name=$1 launcher=()
