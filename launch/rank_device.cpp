@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -10,8 +9,8 @@
 #include "launch/exit_code.hpp"
 #include "launch/output.hpp"
 #include "launch/together.hpp"
+#include "runtime/comm/gpu_group.hpp"
 #include "runtime/comm/mpi_communicator.hpp"
-#include "runtime/comm/nccl_library.hpp"
 
 namespace tutti {
 namespace {
@@ -44,10 +43,7 @@ RankGpus look_around(DeviceWish wish, const MpiRanks& mpi, std::optional<CudaLib
 }
 
 NcclOptions nccl_options(const MpiRanks& mpi, const DeviceSetUp& set_up) {
-  const std::vector<int>& nodes = mpi.node_of_rank();
   NcclOptions options;
-  options.one_node =
-      std::all_of(nodes.begin(), nodes.end(), [&](int node) { return node == nodes.front(); });
   options.host = mpi.host();
   options.warn = [root = mpi.rank() == 0](const std::string& message) {
     if (root) {
@@ -108,9 +104,10 @@ RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid
     own.device = library->make_device(choice.ordinals[static_cast<std::size_t>(mpi.rank())]);
   });
   enter("communicators");
-  NcclOptions options = nccl_options(mpi, set_up);
-  alike(
-      [&] { own.communicator = make_nccl_communicator(*library, *own.device, control, options); });
+  alike([&] {
+    own.communicator = make_gpu_group(*library, *own.device, mpi.group(), control,
+                                      mpi.node_of_rank(), nccl_options(mpi, set_up));
+  });
   own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
                                : own.device->name();
   return own;

@@ -103,4 +103,25 @@ std::vector<int> RankGrid::pipeline(int replica, int tensor_rank) const {
   return ranks;
 }
 
+std::optional<NodePlace> place_among_nodes(std::span<const int> node_of_rank, int rank) {
+  const std::vector<Ranks> nodes = ranks_by_node(node_of_rank);
+  const bool even = std::all_of(nodes.begin(), nodes.end(), [&](const Ranks& ranks) {
+    return ranks.size() == nodes.front().size();
+  });
+  if (nodes.size() < 2 || !even || nodes.front().size() < 2) {
+    return std::nullopt;
+  }
+  NodePlace own{.nodes = static_cast<int>(nodes.size()),
+                .ranks = static_cast<int>(nodes.front().size())};
+  for (const Ranks& ranks : nodes) {
+    const auto at = std::find(ranks.begin(), ranks.end(), rank);
+    if (at != ranks.end()) {
+      own.place = static_cast<int>(at - ranks.begin());
+      return own;
+    }
+    ++own.node;
+  }
+  throw ConfigError(fmt::format("rank {} is none of the group's {}", rank, node_of_rank.size()));
+}
+
 }  // namespace tutti

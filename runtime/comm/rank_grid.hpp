@@ -2,6 +2,7 @@
 // tensor-parallel ranks of a stage. Pure; equal on every rank that computes it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -48,5 +49,19 @@ class RankGrid {
   std::vector<std::vector<int>> groups_;  // [replicas * stages][tensor_ranks]
   std::vector<GridPlace> places_;         // by world rank
 };
+
+// Where a rank stands in a group that has as many ranks on each of several nodes.
+struct NodePlace {
+  int nodes = 0;
+  int ranks = 0;  // on each
+  int node = 0;   // nodes in order of their lowest rank
+  int place = 0;  // among the node's ranks
+
+  friend bool operator==(const NodePlace&, const NodePlace&) = default;
+};
+
+// Empty where the group is on one node, has other numbers of ranks on other nodes, or one on each:
+// there is nothing to join within the nodes first.
+std::optional<NodePlace> place_among_nodes(std::span<const int> node_of_rank, int rank);
 
 }  // namespace tutti

@@ -6,13 +6,23 @@
 #include <cstdlib>
 
 #include "runtime/comm/collective_times.hpp"
+#include "runtime/comm/gpu_group.hpp"
 #include "tests/support/mpi_gpu.hpp"
 
 namespace {
 
 struct Path {
   bool symmetric, fused;
+  int nodes = 1;  // that the ranks are told to be on
 };
+
+std::vector<int> nodes_of(int ranks, int nodes) {
+  std::vector<int> all;
+  for (int rank = 0; rank < ranks; ++rank) {
+    all.push_back(rank * nodes / ranks);
+  }
+  return all;
+}
 
 int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
   const tutti::testing::RankGpu gpu = tutti::testing::RankGpu::open(mpi);
@@ -21,13 +31,17 @@ int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
     fmt::print(stderr, "no GPUs for this: {}\n", gpu.why_not);
     return 77;
   }
-  for (const Path& path : {Path{false, false}, Path{true, false}, Path{true, true}}) {
+  for (const Path& path :
+       {Path{false, false}, Path{true, false}, Path{true, true}, Path{true, true, 2}}) {
+    if (path.nodes > 1 && (mpi.size() < 4 || mpi.size() % 2 != 0)) {
+      continue;
+    }
     tutti::NcclOptions options{
         .host = mpi.host(), .symmetric = path.symmetric, .fused = path.fused, .even_alone = true};
     options.blocking = std::getenv("TUTTI_BENCH_BLOCKING") != nullptr;
     options.warn = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-    const auto group =
-        tutti::make_nccl_communicator(*gpu.library, *gpu.device, *gpu.control, options);
+    const auto group = tutti::make_gpu_group(*gpu.library, *gpu.device, mpi.world(), *gpu.control,
+                                             nodes_of(mpi.size(), path.nodes), options);
     std::vector<tutti::CollectiveCase> cases = tutti::usual_collective_cases(tutti::Place::cuda);
     std::erase_if(cases, [&](const tutti::CollectiveCase& what) {
       return (what.shared && !path.symmetric &&

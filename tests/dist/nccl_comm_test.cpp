@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "runtime/comm/gpu_group.hpp"
 #include "tests/support/gpu_fixture.hpp"
 #include "tests/support/mpi_gpu.hpp"
 #include "tests/support/mpi_main.hpp"
@@ -23,9 +24,11 @@ using Values = std::vector<float>;
 struct Path {
   const char* label;
   bool symmetric, fused;
+  int nodes = 1;  // that the ranks are told to be on
 };
 const Path kPaths[] = {
     {"plain", false, false}, {"symmetric", true, false}, {"own kernels", true, true}};
+const Path kOverNodes = {"over two nodes", true, true, 2};
 
 class NcclTest : public ::testing::Test {
  protected:
@@ -52,6 +55,25 @@ class NcclTest : public ::testing::Test {
   }
   static std::unique_ptr<Communicator> make(const NcclOptions& wanted) {
     return make_nccl_communicator(*gpu().library, device(), *gpu().control, wanted);
+  }
+  static std::unique_ptr<Communicator> make(const Path& path) {
+    if (path.nodes == 1) {
+      return make(options(path));
+    }
+    std::vector<int> node_of_rank;
+    for (int r = 0; r < ranks(); ++r) {
+      node_of_rank.push_back(r * path.nodes / ranks());
+    }
+    return make_gpu_group(*gpu().library, device(), test_session().world(), *gpu().control,
+                          node_of_rank, options(path));
+  }
+  // Those that so many ranks have.
+  static std::vector<Path> paths() {
+    std::vector<Path> all(std::begin(kPaths), std::end(kPaths));
+    if (ranks() >= 4 && ranks() % 2 == 0) {
+      all.push_back(kOverNodes);
+    }
+    return all;
   }
 
   // x of the values in memory of one kind; the owner keeps it.
@@ -96,8 +118,8 @@ std::string words(const Path& path, DType dtype, std::int64_t rows, std::int64_t
 }
 
 TEST_F(NcclTest, SaysWhichPathIsLive) {
-  for (const Path& path : kPaths) {
-    const auto group = make(options(path));
+  for (const Path& path : paths()) {
+    const auto group = make(path);
     EXPECT_EQ(group->size(), ranks());
     EXPECT_EQ(group->rank(), rank());
     if (rank() == 0) {
@@ -125,8 +147,8 @@ TEST_F(NcclTest, AGroupOfOneNeedsNoNccl) {
 
 // At most 7 * ranks * (ranks + 1) / 2 <= 252 for eight ranks: exact in bf16, in any order.
 TEST_F(NcclTest, SumsSmallIntegersExactlyAtEverySizeAndType) {
-  for (const Path& path : kPaths) {
-    const auto group = make(options(path));
+  for (const Path& path : paths()) {
+    const auto group = make(path);
     const std::int64_t most = 8 << 20;
     const GpuArray arrays[] = {array(*group, false, DType::f32, 1, most),
                                array(*group, true, DType::f32, 1, most)};
@@ -203,8 +225,8 @@ TEST_F(NcclTest, JoinsSumResidualAndNormOnEachPath) {
       }
     }
   }
-  for (const Path& path : kPaths) {
-    const auto group = make(options(path));
+  for (const Path& path : paths()) {
+    const auto group = make(path);
     const std::int64_t most = 17 * 16384 + 8;
     const GpuArray memory = array(*group, true, DType::f32, 1, most);
     for (const NormCase& c : cases) {
@@ -273,8 +295,8 @@ TEST_F(NcclTest, RefusesSumsThatBeginBetweenMultiplesOf16Bytes) {
 }
 
 TEST_F(NcclTest, AGraphIsReplayedAHundredTimesWithOtherInputs) {
-  for (const Path& path : kPaths) {
-    const auto group = make(options(path));
+  for (const Path& path : paths()) {
+    const auto group = make(path);
     constexpr std::int64_t kTokens = 4;
     constexpr std::int64_t kDim = 1024;
     constexpr std::int64_t kLarge = 600000;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "runtime/comm/nccl_library.hpp"
+#include "runtime/comm/gpu_group.hpp"
 #include "tests/golden/model_golden.hpp"
 #include "tests/support/mpi_gpu.hpp"
 #include "tests/support/mpi_main.hpp"
@@ -41,6 +41,14 @@ class GpuModelGolden : public ::testing::TestWithParam<Case> {
     return instance;
   }
 
+  // Four ranks are told that they sit on two nodes.
+  static std::vector<int> node_of_rank() {
+    std::vector<int> nodes(static_cast<std::size_t>(test_session().size()), 0);
+    if (nodes.size() == 4) {
+      nodes[2] = nodes[3] = 1;
+    }
+    return nodes;
+  }
   static std::vector<float> copy_out(const TensorView& view) {
     std::vector<float> values(static_cast<std::size_t>(view.elements()));
     gpu()->device->copy_out(values.data(), view.data, view.bytes());
@@ -90,7 +98,8 @@ TEST_P(GpuModelGolden, LogitsAndGreedyTokensAreTheReferences) {
   const ModelFile file(path);
   const DecoderSpec spec = DecoderSpec::from_json(file.config());
   const ShardPlan plan(spec.shard_shape(), test_session().size());
-  const auto group = make_nccl_communicator(*gpu()->library, *gpu()->device, *gpu()->control, {});
+  const auto group = make_gpu_group(*gpu()->library, *gpu()->device, test_session().world(),
+                                    *gpu()->control, node_of_rank(), {});
   {
     const ModelFileSource weights(file, {});
     const auto model = make_model(

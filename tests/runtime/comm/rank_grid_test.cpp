@@ -98,5 +98,23 @@ TEST(RankGrid, AShapeThatIsNotTheWorldIsRefused) {
   }
 }
 
+TEST(PlaceAmongNodes, CountsPlacesOnEachNode) {
+  const std::vector<int> nodes = {5, 3, 5, 3, 5, 3};
+  EXPECT_EQ(place_among_nodes(nodes, 0),
+            (NodePlace{.nodes = 2, .ranks = 3, .node = 0, .place = 0}));
+  EXPECT_EQ(place_among_nodes(nodes, 3),
+            (NodePlace{.nodes = 2, .ranks = 3, .node = 1, .place = 1}));
+  EXPECT_EQ(place_among_nodes(nodes, 4),
+            (NodePlace{.nodes = 2, .ranks = 3, .node = 0, .place = 2}));
+  EXPECT_THROW(place_among_nodes(nodes, 6), ConfigError);
+}
+
+TEST(PlaceAmongNodes, IsNoneWhereNothingIsToBeJoinedWithinNodes) {
+  for (const std::vector<int>& nodes : {std::vector{0}, std::vector{0, 0, 0}, std::vector{0, 1},
+                                        std::vector{0, 0, 1}, std::vector{0, 0, 1, 2}}) {
+    EXPECT_EQ(place_among_nodes(nodes, 0), std::nullopt);
+  }
+}
+
 }  // namespace
 }  // namespace tutti

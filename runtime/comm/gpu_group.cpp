@@ -1,0 +1,57 @@
+#include "runtime/comm/gpu_group.hpp"
+
+#include <algorithm>
+
+#include "runtime/comm/hierarchical_communicator.hpp"
+#include "runtime/comm/mpi_control_plane.hpp"
+
+namespace tutti {
+namespace {
+
+// Sums of a decode step. Beyond, NCCL's rings over all ranks carry less over each link than whole
+// messages between all places. To be measured on a cluster.
+constexpr std::size_t kSmallBytes = std::size_t{256} << 10;
+constexpr std::size_t kNoGathers = 4096;  // of working memory: gathers are the whole group's
+
+GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup& ranks,
+                      const NcclOptions& options) {
+  GroupLevel level;
+  level.control = std::make_unique<MpiControlPlane>(ranks);
+  level.group = make_nccl_communicator(library, device, *level.control, options);
+  return level;
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device& device,
+                                             const MpiGroup& ranks, ControlPlane& control,
+                                             std::span<const int> node_of_rank,
+                                             NcclOptions options) {
+  options.one_node = std::all_of(node_of_rank.begin(), node_of_rank.end(),
+                                 [&](int node) { return node == node_of_rank.front(); });
+  const auto own = place_among_nodes(node_of_rank, ranks.rank());
+  if (!own || !options.symmetric) {
+    return make_nccl_communicator(library, device, control, options);
+  }
+  NcclOptions within = options;
+  within.one_node = true;
+  within.host += ", within the node";
+  within.gather_bytes = kNoGathers;
+  within.stage = {};
+  within.waiting = {};
+  NcclOptions between = within;
+  between.symmetric = false;
+  between.host = options.host + ", between nodes";
+  options.symmetric = false;
+  GroupLevel node = make_level(library, device, ranks.split(own->node, own->place), within);
+  GroupLevel places = make_level(library, device, ranks.split(own->place, own->node), between);
+  GroupLevel all{.control = nullptr,
+                 .group = make_nccl_communicator(library, device, control, options)};
+  std::string name =
+      fmt::format("nccl hierarchical, {} nodes of {} ranks (within: {}; between: plain)",
+                  own->nodes, own->ranks, node.group->name());
+  return std::make_unique<HierarchicalCommunicator>(std::move(name), std::move(node),
+                                                    std::move(places), std::move(all), kSmallBytes);
+}
+
+}  // namespace tutti
