@@ -10,9 +10,12 @@
 #   doctor     tutti doctor, on all ranks
 #   races      compute-sanitizer --tool racecheck over what is slow: products and sampling
 #   crashes    a batch that is killed at random, and goes on, at one rank and at all
+#   tokens     answers of 7B at every number of ranks: those of one rank, in f32 and in bf16
 #   sockets    NCCL without peer access and shared memory: the same tokens
 #   ends       kill -9 and SIGSTOP of the last rank in the middle of decoding with graphs
-#   scaling    bench scaling of 7B over all ranks
+#   sums       all-reduces and gathers by size, on each path, at every number of ranks
+#   scaling    bench scaling of 7B over all ranks, and the founding note's 59 prompts
+#   large      bench scaling of 70B from two ranks on
 #
 #   --out FOLDER     logs and results (default: build/gpu-check)
 #   --limit SECONDS  of one stage (default: 300)
@@ -28,7 +31,7 @@ source launch/packages.sh
 export_mpi_settings
 
 out=$root/build/gpu-check limit=300 device=cuda build=$root/build/gpu
-dense=llama-2-7b mixture=qwen3-30b-a3b sanitizer=(compute-sanitizer --tool racecheck --error-exitcode 9)
+dense=llama-2-7b mixture=qwen3-30b-a3b large=llama-2-70b sanitizer=(compute-sanitizer --tool racecheck --error-exitcode 9)
 stages=() host=() here=0
 while (($#)); do
   case $1 in
@@ -36,7 +39,7 @@ while (($#)); do
     --limit) limit=$2; shift ;;
     --here) here=1 ;;  # one stage, without a limit: how this script calls itself
     --host) host=(--host) device=host build=$root/build/ci dense=tests/launch/tiny_shape.json \
-      mixture=tests/launch/tiny_mixture.json sanitizer=(env) ;;
+      mixture=tests/launch/tiny_mixture.json large=$dense sanitizer=(env) ;;
     -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     -*) die "unknown option $1 (see tests/gpu/check.sh --help)" ;;
     *) stages+=("$1") ;;
@@ -48,7 +51,7 @@ ranks=2
 ((ranks > 0)) || die "no GPU here (nvidia-smi -L lists none); --host rehearses without"
 if ((${#stages[@]} == 0)); then
   stages=(build tests latency memory doctor races crashes)
-  ((ranks == 1)) || stages+=(sockets ends scaling)
+  ((ranks == 1)) || stages+=(tokens sockets ends sums scaling large)
 fi
 mkdir -p "$out"
 tutti=$build/bin/tutti
@@ -60,7 +63,7 @@ made_up=(--random-weights 7 --device "$device")
 stage_build() {
   [[ $device == cuda ]] || return 0
   cmake --preset release -B "$build" -Wno-dev -DCMAKE_CUDA_ARCHITECTURES=90 >"$out/configure.log" || return 1
-  cmake --build "$build" -j "$jobs" --target tutti tests_gpu
+  cmake --build "$build" -j "$jobs" --target tutti tests_gpu collectives_cuda_bench
 }
 
 stage_tests() { ctest --test-dir "$build" -L '^gpu$' --output-on-failure -j 8; }
@@ -123,7 +126,7 @@ stage_doctor() {
 stage_races() {
   local bad=0
   TUTTI_OWN_KERNELS_ONLY=1 GTEST_TOTAL_SHARDS=8 GTEST_SHARD_INDEX=4 \
-    "${sanitizer[@]}" "$build/tests/kernels/gemm_cuda_test" | tail -n 15 || bad=1
+    "${sanitizer[@]}" "$build/tests/kernels/gemm_cuda_test" | tail -n 25 || bad=1
   "${sanitizer[@]}" "$build/tests/kernels/sample_rows_cuda_test" | tail -n 15 || bad=1
   local name
   for name in moe_route expert_gemm moe_combine layernorm activation gated_activation soft_cap residual_add qk_squares; do
@@ -141,28 +144,34 @@ stage_crashes() {
   return $bad
 }
 
-tokens() { # OUTPUT LAUNCHER…: 64 greedy tokens of the dense shape
-  local output=$1
-  shift
-  "$@" "$tutti" generate "$dense" "${made_up[@]}" --dtype f32 --prompt "1 2 3 4 5" --max-tokens 64 --ignore-eos \
-    --temperature 0 --context 128 --json </dev/null >"$output"
+answers() { # OUTPUT DTYPE LAUNCHER…: of 16 prompts, 32 greedy tokens each of the dense shape
+  local output=$1 dtype=$2 i
+  shift 2
+  for ((i = 1; i <= 16; i++)); do
+    echo "{\"prompt\": \"$i $((i + 1)) $((37 * i % 100)) $((11 * i))\", \"logprobs\": 2}"
+  done >"$out/prompts.jsonl"
+  "$@" "$tutti" batch "$dense" "${made_up[@]}" --dtype "$dtype" -i "$out/prompts.jsonl" -o "$output" --overwrite -n 32 \
+    --ignore-eos --temperature 0 --context 128 --quiet </dev/null
 }
-same_tokens() {
-  python3 - "$@" <<'PY'
-import json, sys
-def ids(path):
-    return [json.loads(line).get("token_ids") for line in open(path) if line.strip().startswith("{")]
-first, *others = (ids(path) for path in sys.argv[1:])
-print("tokens:", first)
-sys.exit(any(first != other for other in others) or not first or first == [None])
-PY
+
+stage_tokens() {
+  local n dtype bad=0 found
+  for dtype in f32 bf16; do
+    found=()
+    for ((n = 1; n <= ranks; n++)); do
+      found+=("$out/$dtype-n$n.jsonl")
+      answers "${found[-1]}" "$dtype" mpirun -n "$n" || bad=1
+    done
+    tests/gpu/tokens_agree.py "${found[@]}" || bad=1
+  done
+  return $bad
 }
 
 stage_sockets() {
   ((ranks > 1)) || { echo "wants two GPUs"; return 1; }
-  tokens "$out/nvlink.json" "${of_all[@]}" || return 1
-  tokens "$out/sockets.json" "${of_all[@]}" -x NCCL_P2P_DISABLE=1 -x NCCL_SHM_DISABLE=1 || return 1
-  same_tokens "$out/nvlink.json" "$out/sockets.json"
+  answers "$out/nvlink.jsonl" f32 "${of_all[@]}" || return 1
+  answers "$out/sockets.jsonl" f32 "${of_all[@]}" -x NCCL_P2P_DISABLE=1 -x NCCL_SHM_DISABLE=1 || return 1
+  tests/gpu/tokens_agree.py "$out/nvlink.jsonl" "$out/sockets.jsonl"
 }
 
 # end_of SIGNAL CODES SECONDS: of the last rank, once answers flow.
@@ -191,8 +200,31 @@ stage_ends() {
   return $bad
 }
 
+stage_sums() {
+  local n
+  if [[ $device == host ]]; then
+    "${of_all[@]}" "$tutti" bench collectives --device host </dev/null
+    return
+  fi
+  for ((n = 2; n <= ranks; n++)); do
+    echo "$n ranks"
+    mpirun -n "$n" "$build/tests/dist/collectives_cuda_bench" </dev/null || return 1
+  done
+}
+
 stage_scaling() {
-  "${of_all[@]}" "$tutti" bench scaling "$dense" "${made_up[@]}" --requests 256 --repeats 3 --out "$out/scaling" </dev/null
+  local n
+  "${of_all[@]}" "$tutti" bench scaling "$dense" "${made_up[@]}" --requests 256 --out "$out/scaling" </dev/null || return 1
+  [[ $device == cuda ]] || return 0
+  for ((n = 1; n <= ranks; n++)); do
+    mpirun -n "$n" "$tutti" bench throughput "$dense" "${made_up[@]}" --origin --repeats 1 </dev/null || return 1
+  done
+}
+
+stage_large() {
+  local counts
+  counts=$(seq -s, 2 "$ranks")
+  "${of_all[@]}" "$tutti" bench scaling "$large" "${made_up[@]}" --requests 128 --counts "$counts" --out "$out/large" </dev/null
 }
 
 if ((here)); then

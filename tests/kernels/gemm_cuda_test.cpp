@@ -312,12 +312,12 @@ TEST_F(GemmCudaTest, AChainInARecordedGraphWaitsForEachPredecessor) {
     };
     work();  // what is tuned at first use, is here
     const auto graph = device().record(work);
-    for (int repeat = 0; repeat < 30; ++repeat) {
+    for (int repeat = 0; repeat < repeats(30); ++repeat) {
       graph->replay();
     }
     device().synchronize();
     EXPECT_EQ(floats_of(device(), b.view), wanted) << tokens << " tokens, replayed";
-    for (int repeat = 0; repeat < 10; ++repeat) {
+    for (int repeat = 0; repeat < repeats(10); ++repeat) {
       work();
     }
     device().synchronize();

@@ -20,6 +20,11 @@ inline std::vector<std::int64_t> token_counts(std::vector<std::int64_t> all) {
   return all;
 }
 
+// How often something is done again: seldom under racecheck, where a launch takes long.
+inline int repeats(int usual) {
+  return std::getenv("TUTTI_OWN_KERNELS_ONLY") != nullptr ? 2 : usual;
+}
+
 // Every bit set: NaN in all float types, -1 in i32.
 inline GpuArray poisoned(Device& device, DType dtype, std::initializer_list<std::int64_t> shape) {
   const TensorView view(nullptr, dtype, Place::cuda, shape);
