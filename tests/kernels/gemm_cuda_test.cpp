@@ -18,6 +18,7 @@ using testing::gpu_array;
 using testing::GpuArray;
 using testing::GpuTest;
 using testing::random_floats;
+using testing::repeats;
 using testing::rounded;
 using testing::to_gpu;
 using testing::token_counts;
