@@ -54,6 +54,8 @@ class Communicator {
   // fastest with; x of the calls above may lie in it or elsewhere, at the same offset on all ranks.
   // It lasts until close() or the group's end, whatever becomes of the owner that is returned.
   virtual DeviceMemory allocate_shared(Device& device, std::size_t bytes, std::string_view what);
+  // Not collective: whether peers reach that memory themselves. The same on all ranks.
+  virtual bool shares_memory() const { return false; }
 
   // Not collective, costs next to nothing: throws CommError where this group is known to have
   // failed. For loops that wait for the device.

@@ -21,6 +21,14 @@ GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup
   return level;
 }
 
+// Collective. Whether every rank says yes.
+bool all_agree(ControlPlane& control, bool mine) {
+  const std::byte word{mine};
+  const auto words = control.all_gather({&word, 1});
+  return std::all_of(words.begin(), words.end(),
+                     [](const auto& bytes) { return bytes.front() == std::byte{true}; });
+}
+
 }  // namespace
 
 std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device& device,
@@ -39,11 +47,15 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
   within.gather_bytes = kNoGathers;
   within.stage = {};
   within.waiting = {};
+  GroupLevel node = make_level(library, device, ranks.split(own->node, own->place), within);
+  if (!all_agree(control, node.group->shares_memory())) {
+    node.group->close();
+    return make_nccl_communicator(library, device, control, options);
+  }
   NcclOptions between = within;
   between.symmetric = false;
   between.host = options.host + ", between nodes";
   options.symmetric = false;
-  GroupLevel node = make_level(library, device, ranks.split(own->node, own->place), within);
   GroupLevel places = make_level(library, device, ranks.split(own->place, own->node), between);
   GroupLevel all{.control = nullptr,
                  .group = make_nccl_communicator(library, device, control, options)};

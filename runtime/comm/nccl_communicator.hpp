@@ -40,6 +40,7 @@ class NcclCommunicator final : public Communicator {
                       std::span<const std::int64_t> columns, const TensorView& y,
                       int root) override;
   DeviceMemory allocate_shared(Device& device, std::size_t bytes, std::string_view what) override;
+  bool shares_memory() const override { return symmetric_; }
 
   void check() override;
   void watch(std::string_view stage) override;
