@@ -16,8 +16,8 @@
 namespace tutti {
 
 struct NcclOptions {
-  // Whether all ranks of the group share one node's memory. Only there are symmetric windows and the
-  // joined kernel tried. make_gpu_group finds out.
+  // Whether all ranks of the group share one node's memory. Only there are symmetric windows and
+  // the joined kernel tried. make_gpu_group finds out.
   bool one_node = true;
   std::string host;  // of this rank, for messages
 
