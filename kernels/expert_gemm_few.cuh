@@ -13,14 +13,13 @@ namespace tutti::expert_gemm_few {
 inline constexpr int kWarps = 4;
 inline constexpr int kRows = 4;       // of the weight, for a warp; gated: half of them up rows
 inline constexpr int kMostPairs = 4;  // at once
-// Pieces of a row in flight. Down projections have short rows, and ask for three pieces of each
-// before their x is there.
-template <typename T, bool kGated>
-inline constexpr int kAhead = sizeof(T) == 4 ? 1 : (kGated ? 2 : 3);
-// Blocks that a multiprocessor's registers must suffice for. One token: the 768 blocks of 8 experts
-// with 768 columns run at once on 132 multiprocessors.
+template <typename T>
+inline constexpr int kAhead = sizeof(T) == 4 ? 1 : 2;  // pieces of a row in flight
+// Blocks that a multiprocessor's registers must suffice for. One token: the 768 blocks of a gate
+// and the 1024 of a down product, of 8 experts with 768 columns and a hidden size of 2048, are one
+// wave on 132 multiprocessors, with 90 to 130 KB of weights in flight on each.
 template <typename T, bool kGated, bool kOneToken>
-inline constexpr int kBlocks = sizeof(T) == 4 || !kOneToken ? 4 : (kGated ? 6 : 5);
+inline constexpr int kBlocks = sizeof(T) == 4 || !kOneToken ? 4 : (kGated ? 6 : 8);
 
 template <typename T>
 struct Args {
@@ -62,6 +61,28 @@ __device__ inline int load_coherent(const int* from) {
   return value;
 }
 
+// The rows of a warp: neighbours, gated: half of them the gate's and as many up rows. Those beyond
+// the last column repeat it.
+template <typename T, bool kGated>
+struct Rows {
+  static constexpr int kColumns = kGated ? kRows / 2 : kRows;  // of y
+  const T* begin;
+  std::int64_t up;
+  int steps[kColumns];  // elements from the first row on
+
+  __device__ void set(const Args<T>& args, int expert, int first) {
+    begin = args.weights + expert * args.expert_stride + std::int64_t{first} * args.in;
+    up = args.up;
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) {
+      steps[c] = min(c, args.columns - 1 - first) * args.in;
+    }
+  }
+  __device__ const T* at(int r, int i) const {
+    return begin + (r >= kColumns ? up : 0) + (steps[r % kColumns] + i);
+  }
+};
+
 // What a warp has in flight: kAhead pieces of each of its rows, lane i's beside lane i + 1's.
 template <typename T, int kStep, int kAhead>
 struct Ahead {
@@ -69,14 +90,15 @@ struct Ahead {
   static constexpr int kLoad = kAhead * kStride;  // elements of a row in flight
   Piece<T, kStep> at[kAhead][kRows];
 
-  __device__ void load(const T* const (&rows)[kRows], int begin, int in) {
+  template <bool kGated>
+  __device__ void load(const Rows<T, kGated>& rows, int begin, int in) {
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
       const int i = begin + a * kStride;
       if (i < in) {
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
-          at[a][r] = Piece<T, kStep>::streamed(rows[r] + i);
+          at[a][r] = Piece<T, kStep>::streamed(rows.at(r, i));
         }
       }
     }
@@ -112,9 +134,9 @@ struct Ahead {
 
 // Sums of the warp's rows with up to kPairs rows of x, complete in every lane; `ahead` holds the
 // beginning of the rows. The order of a sum depends on `in` and the alignment alone.
-template <typename T, int kStep, int kAhead, int kPairs>
-__device__ inline void multiply(const T* const (&rows)[kRows], const T* const (&x)[kPairs],
-                                int pairs, int in, Ahead<T, kStep, kAhead>& ahead,
+template <typename T, bool kGated, int kStep, int kAhead, int kPairs>
+__device__ inline void multiply(const Rows<T, kGated>& rows, const T* const (&x)[kPairs], int pairs,
+                                int in, Ahead<T, kStep, kAhead>& ahead,
                                 float (&sums)[kPairs][kRows]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll 1
@@ -168,7 +190,7 @@ struct Pairs {
 template <typename T, bool kGated, int kPairs>
 __device__ inline void store(const Args<T>& args, const Pairs<T, kPairs>& pairs,
                              const float (&sums)[kPairs][kRows], int first) {
-  constexpr int kColumns = kGated ? kRows / 2 : kRows;
+  constexpr int kColumns = Rows<T, kGated>::kColumns;
   const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
   for (int p = 0; p < kPairs; ++p) {
@@ -192,9 +214,9 @@ template <typename T, bool kGated, int kStep, bool kOneToken>
 __global__ void __launch_bounds__(kWarps * 32, kBlocks<T, kGated, kOneToken>)
     expert_gemm_few_kernel(Args<T> args) {
   constexpr int kPairs = kOneToken ? 1 : kMostPairs;
-  constexpr int kColumns = kGated ? kRows / 2 : kRows;  // of y, for a warp
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int first = static_cast<int>((blockIdx.x * kWarps + threadIdx.x / 32) * kColumns);
+  const int first =
+      static_cast<int>((blockIdx.x * kWarps + threadIdx.x / 32) * Rows<T, kGated>::kColumns);
   const int place = static_cast<int>(blockIdx.y);
   if (!args.groups_settled) {
     wait_for_predecessor();
@@ -207,17 +229,12 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks<T, kGated, kOneToken>)
     pairs.load_of_one_token(args, place);
   }
   const bool idle = first >= args.columns || place >= used;
-  const T* rows[kRows];
-  Ahead<T, kStep, kAhead<T, kGated>> ahead;
+  Rows<T, kGated> rows;
+  Ahead<T, kStep, kAhead<T>> ahead;
   int begin = 0;
   int end = 0;
   if (!idle) {
-    const T* const weight = args.weights + expert * args.expert_stride;
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      const int column = min(first + r % kColumns, args.columns - 1);
-      rows[r] = weight + std::int64_t{column} * args.in + (r >= kColumns ? args.up : 0);
-    }
+    rows.set(args, expert, first);
     ahead.load(rows, lane * kStep, args.in);
     if constexpr (!kOneToken) {
       begin = load_coherent(args.begin + expert);
@@ -251,7 +268,7 @@ __global__ void __launch_bounds__(kWarps * 32, kBlocks<T, kGated, kOneToken>)
 template <typename T, bool kGated>
 void start(const CudaContext& context, const Exec& exec, const Args<T>& args, bool vectors,
            bool one_token, std::int64_t most_active) {
-  constexpr int kColumns = kWarps * (kGated ? kRows / 2 : kRows);
+  constexpr int kColumns = kWarps * Rows<T, kGated>::kColumns;
   const dim3 grid(static_cast<unsigned>((args.columns + kColumns - 1) / kColumns),
                   static_cast<unsigned>(most_active));
   const auto kernel = !vectors    ? &expert_gemm_few_kernel<T, kGated, 1, false>
