@@ -54,6 +54,8 @@ void gemm_cuda(CudaContext& context, const Exec& exec, const GemmArgs& args);
 void gated_gemm_cuda(CudaContext& context, const Exec& exec, const GatedGemmArgs& args);
 void moe_route_cuda(CudaContext& context, const Exec& exec, const MoeRouteArgs& args);
 void moe_group_cuda(CudaContext& context, const Exec& exec, const MoeGroupArgs& args);
+void moe_route_and_group_cuda(CudaContext& context, const Exec& exec, const MoeRouteArgs& route,
+                              const MoeGroupArgs& group);
 void expert_gemm_cuda(CudaContext& context, const Exec& exec, const ExpertGemmArgs& args);
 void moe_combine_cuda(CudaContext& context, const Exec& exec, const MoeCombineArgs& args);
 void sample_rows_cuda(CudaContext& context, const Exec& exec, const SampleRowsArgs& args);

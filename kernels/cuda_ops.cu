@@ -97,6 +97,10 @@ class CudaOps final : public DeviceOps {
   void moe_group(const Exec& exec, const MoeGroupArgs& args) override {
     moe_group_cuda(context_, exec, args);
   }
+  void moe_route_and_group(const Exec& exec, const MoeRouteArgs& route,
+                           const MoeGroupArgs& group) override {
+    moe_route_and_group_cuda(context_, exec, route, group);
+  }
   void expert_gemm(const Exec& exec, const ExpertGemmArgs& args) override {
     expert_gemm_cuda(context_, exec, args);
   }

@@ -64,6 +64,47 @@ __device__ inline void store8(T* to, const float (&v)[kLanes]) {
   *reinterpret_cast<uint4*>(to) = bits;
 }
 
+// kStep elements of a row as they lie in memory: words, since an array of 16-bit elements would
+// take a register each while they are under way.
+template <typename T, int kStep>
+struct Piece {
+  uint4 words[kStep * sizeof(T) / 16];
+
+  __device__ static Piece streamed(const T* from) {  // weights: read once
+    Piece piece;
+#pragma unroll
+    for (int i = 0; i < static_cast<int>(sizeof(Piece) / sizeof(uint4)); ++i) {
+      piece.words[i] = load_streaming(reinterpret_cast<const uint4*>(from) + i);
+    }
+    return piece;
+  }
+  __device__ static Piece plain(const T* from) {  // activations, see load8
+    Piece piece;
+#pragma unroll
+    for (int i = 0; i < static_cast<int>(sizeof(Piece) / sizeof(uint4)); ++i) {
+      piece.words[i] = reinterpret_cast<const uint4*>(from)[i];
+    }
+    return piece;
+  }
+  __device__ void widen_to(float (&v)[kStep]) const {
+    T x[kStep];
+    memcpy(x, words, sizeof x);
+#pragma unroll
+    for (int e = 0; e < kStep; ++e) {
+      v[e] = widen(x[e]);
+    }
+  }
+};
+
+template <typename T>
+struct Piece<T, 1> {
+  T value;
+
+  __device__ static Piece streamed(const T* from) { return {*from}; }
+  __device__ static Piece plain(const T* from) { return {*from}; }
+  __device__ void widen_to(float (&v)[1]) const { v[0] = widen(value); }
+};
+
 // The sum over all threads of the block, in every thread; blockDim.x is a multiple of 32. One use
 // of `shared` a kernel, or a __syncthreads() between two.
 __device__ inline float block_sum(float value, float (&shared)[32]) {

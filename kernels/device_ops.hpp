@@ -54,6 +54,8 @@ class DeviceOps {
   virtual void gated_gemm(const Exec& exec, const GatedGemmArgs& args) = 0;
   virtual void moe_route(const Exec& exec, const MoeRouteArgs& args) = 0;
   virtual void moe_group(const Exec& exec, const MoeGroupArgs& args) = 0;
+  virtual void moe_route_and_group(const Exec& exec, const MoeRouteArgs& route,
+                                   const MoeGroupArgs& group) = 0;
   virtual void expert_gemm(const Exec& exec, const ExpertGemmArgs& args) = 0;
   virtual void moe_combine(const Exec& exec, const MoeCombineArgs& args) = 0;
   virtual void sample_rows(const Exec& exec, const SampleRowsArgs& args) = 0;

@@ -25,6 +25,7 @@ expert_gemm_few::Args<T> few_args(const ExpertGemmArgs& args) {
           .order = ints(groups.order),
           .begin = ints(groups.begin),
           .active = ints(groups.active),
+          .groups_settled = args.groups_settled,
           .y = static_cast<T*>(args.y.data),
           .y_stride = args.y.row_stride,
           .in = static_cast<int>(in),
@@ -45,7 +46,7 @@ void multiply(CudaContext& context, const Exec& exec, const ExpertGemmArgs& args
   const std::int64_t experts = args.groups.experts();
   const bool pieces = in_pieces(args.x, in) && in_pieces(args.weights, in);
   const bool few =
-      pairs <= kFewTokens * args.groups.top_k || pairs <= expert_gemm_few::kPairs * experts;
+      pairs <= kFewTokens * args.groups.top_k || pairs <= expert_gemm_few::kMostPairs * experts;
   const std::int64_t most_active = std::min(pairs, experts);
   if constexpr (sizeof(T) == 2) {
     if (!few && pieces && expert_gemm_many::shared_bytes<T, kGated>() <= context.shared_bytes) {
@@ -57,7 +58,8 @@ void multiply(CudaContext& context, const Exec& exec, const ExpertGemmArgs& args
           pairs / kExpertTile + most_active);
     }
   }
-  expert_gemm_few::start<T, kGated>(context, exec, few_args<T>(args), pieces, most_active);
+  expert_gemm_few::start<T, kGated>(context, exec, few_args<T>(args), pieces,
+                                    pairs <= args.groups.top_k, most_active);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@ struct ExpertGemmArgs {
   TensorView x;        // [tokens, in], or [tokens * top_k, in] where each pair has a row
   TensorView weights;  // [experts, out, in] f32, f16 or bf16; experts may lie apart
   ExpertGroups groups;
+  bool groups_settled = false;  // the operation before on the stream was expert_gemm with the same
+                                // groups, and not of nothing: a device reads them at once
   bool gated = false;  // rows of an expert are the gate's, then the up rows: out = 2 * columns
   Activation kind = Activation::silu;  // of the gate
   TensorView y;  // [tokens * top_k, out], gated: [tokens * top_k, columns]; not x

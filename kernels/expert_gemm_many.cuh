@@ -157,8 +157,8 @@ __device__ inline void store(const Args<T>& args, const Sums<kGated>& sums, int 
 template <typename T, bool kGated>
 __global__ void __launch_bounds__(kWarps * 32, 2) expert_gemm_many_kernel(Args<T> args) {
   constexpr int kStage = (kGated ? 3 : 2) * kElements;
-  release_dependents();
   wait_for_predecessor();
+  release_dependents();  // as the kernel for few tokens: the next product's groups are settled
   const int tile = static_cast<int>(blockIdx.y);
   if (tile >= args.tiles[args.experts]) {
     return;

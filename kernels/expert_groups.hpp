@@ -10,9 +10,9 @@ inline constexpr int kMostExperts = 512;
 inline constexpr int kMostChosen = 16;  // experts of a token
 inline constexpr int kExpertTile = 64;  // pairs of one tile of products on tensor cores
 
-// Pair p = t * top_k + j is token t with the j-th of its experts. `experts` are those of this rank,
-// [first, first + experts) of the model's: some of them each, or all of them with a slice of their
-// columns. Written by moe_group, read by expert_gemm; all i32.
+// Pair p = t * top_k + j is token t with the j-th of its experts, which all differ. `experts` are
+// those of this rank, [first, first + experts) of the model's: some of them each, or all of them
+// with a slice of their columns. Written by moe_group, read by expert_gemm; all i32.
 struct ExpertGroups {
   TensorView order;   // [tokens * top_k]: pairs of this rank's experts, expert after expert
   TensorView begin;   // [experts + 1]: pairs of expert e are order[begin[e], begin[e + 1])

@@ -4,6 +4,7 @@
 
 #include "kernels/check.hpp"
 #include "kernels/device_ops.hpp"
+#include "kernels/expert_groups.hpp"
 #include "kernels/multiversion.hpp"
 
 namespace tutti {
@@ -54,6 +55,7 @@ void moe_combine(const Exec& exec, const MoeCombineArgs& args) {
   const std::int64_t dim = args.y.shape[1];
   check_view(exec, op, "ids", args.ids, DType::i32, {tokens, kAnyExtent});
   const std::int64_t top_k = args.ids.shape[1];
+  check_that(top_k <= kMostChosen, op, "{} experts a token, wanted at most {}", top_k, kMostChosen);
   check_view(exec, op, "weights", args.weights, DType::f32, {tokens, top_k});
   check_view(exec, op, "x", args.x, args.y.dtype, {tokens * top_k, dim});
   if (args.shared.dims != 0) {

@@ -1,12 +1,16 @@
-// A token and 256 of its columns a block.
+// A block takes some columns of a token; a thread eight, where they are vectors, with the rows of
+// eight experts in flight.
 #include "kernels/cuda_launch.cuh"
-#include "kernels/cuda_types.cuh"
+#include "kernels/cuda_vectors.cuh"
+#include "kernels/expert_groups.hpp"
 #include "kernels/moe_combine.hpp"
 
 namespace tutti {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 64;
+constexpr int kAtOnce = 8;
+static_assert(kMostChosen <= 32, "a lane an expert");
 
 template <typename T>
 struct Combine {
@@ -28,30 +32,63 @@ struct Combine {
   int dim;
 };
 
-template <typename T>
+template <typename T, int kStep>
 __global__ void __launch_bounds__(kThreads) moe_combine_kernel(Combine<T> combine) {
   release_dependents();
   wait_for_predecessor();
   const std::int64_t token = blockIdx.x;
-  const int column = static_cast<int>(blockIdx.y * kThreads + threadIdx.x);
+  const int column = static_cast<int>(blockIdx.y * kThreads + threadIdx.x) * kStep;
+  const int from = min(column, combine.dim - kStep);  // threads beyond repeat the last ones' work
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t id =
+      lane < combine.top_k ? combine.ids[token * combine.ids_stride + lane] : -1;
+  const float weight =
+      lane < combine.top_k ? combine.weights[token * combine.weights_stride + lane] : 0.0f;
+  const T* const x = combine.x + token * combine.top_k * combine.x_stride + from;
+  float sums[kStep] = {};
+  if (combine.shared != nullptr) {
+    Piece<T, kStep>::plain(combine.shared + token * combine.shared_stride + from).widen_to(sums);
+    if (combine.shared_gate != nullptr) {
+      const float gate = 1.0f / (1.0f + expf(-combine.shared_gate[token * combine.gate_stride]));
+#pragma unroll
+      for (int i = 0; i < kStep; ++i) {
+        sums[i] *= gate;
+      }
+    }
+  }
+  for (int first = 0; first < combine.top_k; first += kAtOnce) {
+    // Rows of others are read too, though not used: to know them first would be a wait of its own.
+    Piece<T, kStep> rows[kAtOnce];
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      if (first + j < combine.top_k) {
+        rows[j] = Piece<T, kStep>::plain(x + (first + j) * combine.x_stride);
+      }
+    }
+    const unsigned ours =
+        __ballot_sync(0xffffffffu, id >= combine.first && id < combine.first + combine.experts);
+#pragma unroll
+    for (int j = 0; j < kAtOnce; ++j) {
+      const float factor = __shfl_sync(0xffffffffu, weight, first + j);
+      if ((ours >> (first + j) & 1) != 0) {
+        float row[kStep];
+        rows[j].widen_to(row);
+#pragma unroll
+        for (int i = 0; i < kStep; ++i) {
+          sums[i] = fmaf(factor, row[i], sums[i]);
+        }
+      }
+    }
+  }
   if (column >= combine.dim) {
     return;
   }
-  float sum = 0;
-  if (combine.shared != nullptr) {
-    sum = widen(combine.shared[token * combine.shared_stride + column]);
-    if (combine.shared_gate != nullptr) {
-      sum *= 1.0f / (1.0f + expf(-combine.shared_gate[token * combine.gate_stride]));
-    }
+  T* const y = combine.y + token * combine.y_stride + column;
+  if constexpr (kStep == kLanes) {
+    store8(y, sums);
+  } else {
+    *y = narrow<T>(sums[0]);
   }
-  for (int j = 0; j < combine.top_k; ++j) {
-    const std::int64_t expert = combine.ids[token * combine.ids_stride + j];
-    if (expert >= combine.first && expert < combine.first + combine.experts) {
-      sum = fmaf(combine.weights[token * combine.weights_stride + j],
-                 widen(combine.x[(token * combine.top_k + j) * combine.x_stride + column]), sum);
-    }
-  }
-  combine.y[token * combine.y_stride + column] = narrow<T>(sum);
 }
 
 }  // namespace
@@ -66,9 +103,13 @@ void moe_combine_cuda(CudaContext& context, const Exec& exec, const MoeCombineAr
     const auto floats = [](const TensorView& view) {
       return view.dims == 0 ? nullptr : static_cast<const float*>(view.data);
     };
-    launch(context, exec, "moe_combine", &moe_combine_kernel<T>,
+    const bool vectors =
+        takes_vectors({args.x, args.y}) && (args.shared.dims == 0 || takes_vectors({args.shared}));
+    const int columns = kThreads * (vectors ? kLanes : 1);
+    launch(context, exec, "moe_combine",
+           vectors ? &moe_combine_kernel<T, kLanes> : &moe_combine_kernel<T, 1>,
            dim3(static_cast<unsigned>(args.y.rows()),
-                static_cast<unsigned>((dim + kThreads - 1) / kThreads)),
+                static_cast<unsigned>((dim + columns - 1) / columns)),
            dim3(kThreads), 0,
            Combine<T>{.x = rows(args.x),
                       .ids = static_cast<const int*>(args.ids.data),

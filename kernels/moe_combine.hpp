@@ -7,7 +7,7 @@ namespace tutti {
 
 struct MoeCombineArgs {
   TensorView x;            // [tokens * top_k, dim] f32, on a device also f16 or bf16: expert_gemm's
-  TensorView ids;          // [tokens, top_k] i32
+  TensorView ids;          // [tokens, top_k] i32, top_k at most kMostChosen
   TensorView weights;      // [tokens, top_k] f32
   std::int64_t first = 0;  // of this rank's experts; pairs of others add nothing
   std::int64_t experts = 0;

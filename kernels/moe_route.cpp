@@ -68,10 +68,7 @@ void group_pairs(const MoeGroupArgs& args) {
   active[0] = used;
 }
 
-}  // namespace
-
-void moe_route(const Exec& exec, const MoeRouteArgs& args) {
-  constexpr const char* op = "moe_route";
+void check_route(const Exec& exec, const char* op, const MoeRouteArgs& args) {
   check_view(exec, op, "logits", args.logits, DType::f32, {kAnyExtent, kAnyExtent});
   const std::int64_t tokens = args.logits.rows();
   const std::int64_t experts = args.logits.shape[1];
@@ -84,18 +81,9 @@ void moe_route(const Exec& exec, const MoeRouteArgs& args) {
   if (args.slots.dims != 0) {
     check_view(exec, op, "slots", args.slots, DType::i32, {tokens});
   }
-  if (on_device(exec, op)) {
-    return exec.ops->moe_route(exec, args);
-  }
-  [[maybe_unused]] const int threads = threads_for(exec, tokens * experts * 8);
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    route_token(args, t);
-  }
 }
 
-void moe_group(const Exec& exec, const MoeGroupArgs& args) {
-  constexpr const char* op = "moe_group";
+void check_group(const Exec& exec, const char* op, const MoeGroupArgs& args) {
   const ExpertGroups& groups = args.groups;
   check_view(exec, op, "ids", args.ids, DType::i32, {kAnyExtent, groups.top_k});
   check_view(exec, op, "begin", groups.begin, DType::i32, {kAnyExtent});
@@ -110,10 +98,45 @@ void moe_group(const Exec& exec, const MoeGroupArgs& args) {
     check_that(list->contiguous(), op, "a list of groups has a stride of {}, wanted 1",
                list->row_stride);
   }
+}
+
+}  // namespace
+
+void moe_route(const Exec& exec, const MoeRouteArgs& args) {
+  constexpr const char* op = "moe_route";
+  check_route(exec, op, args);
+  if (on_device(exec, op)) {
+    return exec.ops->moe_route(exec, args);
+  }
+  const std::int64_t tokens = args.logits.rows();
+  const std::int64_t experts = args.logits.shape[1];
+  [[maybe_unused]] const int threads = threads_for(exec, tokens * experts * 8);
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    route_token(args, t);
+  }
+}
+
+void moe_group(const Exec& exec, const MoeGroupArgs& args) {
+  constexpr const char* op = "moe_group";
+  check_group(exec, op, args);
   if (on_device(exec, op)) {
     return exec.ops->moe_group(exec, args);
   }
   group_pairs(args);
+}
+
+void moe_route_and_group(const Exec& exec, const MoeRouteArgs& route, std::int64_t first,
+                         const ExpertGroups& groups) {
+  constexpr const char* op = "moe_route_and_group";
+  const MoeGroupArgs group{.ids = route.ids, .first = first, .groups = groups};
+  if (on_device(exec, op) && route.logits.rows() <= kRoutedAtOnce && groups.experts() > 0) {
+    check_route(exec, op, route);
+    check_group(exec, op, group);
+    return exec.ops->moe_route_and_group(exec, route, group);
+  }
+  moe_route(exec, route);
+  moe_group(exec, group);
 }
 
 }  // namespace tutti

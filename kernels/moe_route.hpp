@@ -31,4 +31,10 @@ struct MoeGroupArgs {
 // none: what expert_gemm makes of a pair does not depend on its place.
 void moe_group(const Exec& exec, const MoeGroupArgs& args);
 
+inline constexpr int kRoutedAtOnce = 16;  // tokens, see moe_route_and_group
+
+// moe_route, then moe_group of its ids; on a device one kernel for up to kRoutedAtOnce tokens.
+void moe_route_and_group(const Exec& exec, const MoeRouteArgs& route, std::int64_t first,
+                         const ExpertGroups& groups);
+
 }  // namespace tutti

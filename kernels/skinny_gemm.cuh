@@ -46,6 +46,11 @@ bool start(const CudaContext& context, const Exec& exec, Args args) {
   args.prefetch = static_cast<int>(
       std::min<std::int64_t>(context.gemm_tuning.prefetch_bytes / rows_at_once / 16 * 8, 1 << 20));
   if (args.tokens <= 8) {
+    if constexpr (!kGated) {
+      if (rows_of_a_block <= 16) {  // more stages instead, so that as much is in flight
+        return start_as<Division<T, 1, 1, 64, 8, kGated, kKind>>(context, exec, args, blocks);
+      }
+    }
     return start_as<Division<T, 2, 1, 64, 5, kGated, kKind>>(context, exec, args, blocks);
   }
   if (rows_of_a_block > 32) {  // more rows at once, so that x is fetched less often

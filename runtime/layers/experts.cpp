@@ -45,12 +45,13 @@ TensorView list_of(const Tensor& tensor, std::int64_t count, std::int64_t row = 
 void Experts::forward_summand(const Exec& exec, const Workspace& workspace, const TensorView& slots,
                               const TensorView& x, const TensorView& y) const {
   gemm(exec, {.x = x, .weight = {parts_.router.view()}, .y = workspace.logits});
-  moe_route(exec, {.logits = workspace.logits,
-                   .slots = slots,
-                   .renormalise = parts_.renormalise,
-                   .ids = workspace.ids,
-                   .weights = workspace.weights});
-  moe_group(exec, {.ids = workspace.ids, .first = parts_.first, .groups = workspace.groups});
+  moe_route_and_group(exec,
+                      {.logits = workspace.logits,
+                       .slots = slots,
+                       .renormalise = parts_.renormalise,
+                       .ids = workspace.ids,
+                       .weights = workspace.weights},
+                      parts_.first, workspace.groups);
   expert_gemm(exec, {.x = x,
                      .weights = parts_.in.view(),
                      .groups = workspace.groups,
@@ -60,6 +61,7 @@ void Experts::forward_summand(const Exec& exec, const Workspace& workspace, cons
   expert_gemm(exec, {.x = workspace.gated,
                      .weights = parts_.down.view(),
                      .groups = workspace.groups,
+                     .groups_settled = !workspace.gated.empty(),
                      .y = workspace.products});
   MoeCombineArgs combine{.x = workspace.products,
                          .ids = workspace.ids,

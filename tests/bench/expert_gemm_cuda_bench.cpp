@@ -2,7 +2,7 @@
 // against reading as measured in the same run.
 #include "kernels/expert_gemm.hpp"
 #include "tests/bench/device_main.hpp"
-#include "tests/kernels/moe_batch.hpp"
+#include "tests/kernels/moe_gpu.hpp"
 
 namespace tutti {
 namespace {
@@ -16,24 +16,13 @@ struct Shape {
 };
 
 void run_shape(bench::DeviceBench& bench, const Shape& s) {
-  Device& device = bench.device();
   const testing::GpuArray gate_up =
       bench.random(DType::bf16, {s.experts, 2 * s.columns, s.hidden}, 1);
   const testing::GpuArray down = bench.random(DType::bf16, {s.experts, s.hidden, s.columns}, 2);
   for (const std::int64_t tokens : {1, 4, 16, 512}) {
     testing::MoeBatch batch(tokens, s.experts, s.top_k, 0, s.experts);
-    const auto list = [&](const std::vector<std::int32_t>& values) {
-      return testing::to_gpu(device, {static_cast<std::int64_t>(values.size())}, values);
-    };
-    const testing::GpuArray order = list(batch.order);
-    const testing::GpuArray begin = list(batch.begin);
-    const testing::GpuArray tiles = list(batch.tiles);
-    const testing::GpuArray active = list(batch.active);
-    const ExpertGroups groups{.order = order.view,
-                              .begin = begin.view,
-                              .tiles = tiles.view,
-                              .active = active.view,
-                              .top_k = s.top_k};
+    const testing::GpuGroups lists(bench.device(), batch);
+    const ExpertGroups groups = lists.groups();
     const testing::GpuArray x = bench.random(DType::bf16, {tokens, s.hidden}, 3);
     const testing::GpuArray middle = bench.random(DType::bf16, {batch.pairs(), s.columns}, 4);
     const testing::GpuArray y = bench.random(DType::bf16, {batch.pairs(), s.hidden}, 5);
@@ -43,8 +32,11 @@ void run_shape(bench::DeviceBench& bench, const Shape& s) {
                                  .groups = groups,
                                  .gated = true,
                                  .y = middle.view});
-      expert_gemm(bench.exec(),
-                  {.x = middle.view, .weights = down.view, .groups = groups, .y = y.view});
+      expert_gemm(bench.exec(), {.x = middle.view,
+                                 .weights = down.view,
+                                 .groups = groups,
+                                 .groups_settled = true,
+                                 .y = y.view});
     });
     bench.print_bytes(
         fmt::format("{} bf16, {} tokens, {} experts", s.name, tokens, batch.active[0]),

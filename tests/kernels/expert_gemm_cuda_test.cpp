@@ -3,8 +3,7 @@
 
 #include "kernels/expert_gemm.hpp"
 #include "kernels/gemm.hpp"
-#include "tests/kernels/moe_batch.hpp"
-#include "tests/support/gpu_compare.hpp"
+#include "tests/kernels/moe_gpu.hpp"
 
 namespace tutti {
 namespace {
@@ -46,17 +45,10 @@ class ExpertGemmCudaTest : public testing::GpuTest {
     const GpuArray weights = to_gpu(device(), dtype, {s.experts, rows, s.in}, gpu_w);
     const GpuArray from = to_gpu(device(), dtype, {x_rows, s.in}, x);
     const GpuArray to = to_gpu(device(), dtype, {batch.pairs(), s.columns}, y);
-    const GpuArray order = to_gpu(device(), {batch.pairs()}, batch.order);
-    const GpuArray begin = to_gpu(device(), {s.experts + 1}, batch.begin);
-    const GpuArray tiles = to_gpu(device(), {s.experts + 1}, batch.tiles);
-    const GpuArray active = to_gpu(device(), {s.experts + 1}, batch.active);
+    const testing::GpuGroups groups(device(), batch);
     const ExpertGemmArgs args{.x = from.view,
                               .weights = weights.view,
-                              .groups = {.order = order.view,
-                                         .begin = begin.view,
-                                         .tiles = tiles.view,
-                                         .active = active.view,
-                                         .top_k = s.top_k},
+                              .groups = groups.groups(),
                               .gated = gated,
                               .kind = kind,
                               .y = to.view};
@@ -87,10 +79,12 @@ class ExpertGemmCudaTest : public testing::GpuTest {
   }
 };
 
-constexpr Shape kShapes[] = {{1, 16, 4, 0, 16, 256, 96}, {5, 16, 4, 3, 9, 2048, 70},
-                             {16, 8, 2, 0, 8, 100, 33},  {300, 8, 2, 0, 8, 256, 192},
-                             {200, 4, 2, 1, 2, 104, 65}, {700, 16, 4, 3, 9, 64, 17},
-                             {150, 8, 3, 0, 8, 45, 13},  {40, 60, 4, 0, 60, 128, 64}};
+constexpr Shape kShapes[] = {
+    {1, 16, 4, 0, 16, 256, 96},    {5, 16, 4, 3, 9, 2048, 70},  {16, 8, 2, 0, 8, 100, 33},
+    {300, 8, 2, 0, 8, 256, 192},   {200, 4, 2, 1, 2, 104, 65},  {700, 16, 4, 3, 9, 64, 17},
+    {150, 8, 3, 0, 8, 45, 13},     {40, 60, 4, 0, 60, 128, 64}, {1, 128, 8, 0, 128, 768, 50},
+    {1, 128, 8, 40, 24, 2048, 19}, {1, 8, 2, 7, 1, 512, 24},    {1, 8, 2, 0, 8, 100, 9},
+    {2, 16, 4, 0, 16, 768, 40},    {17, 8, 2, 0, 8, 800, 24}};
 
 TEST_F(ExpertGemmCudaTest, MultipliesAsTheHost) {
   for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
@@ -102,6 +96,102 @@ TEST_F(ExpertGemmCudaTest, MultipliesAsTheHost) {
     agrees(kShapes[3], dtype, true, true, Activation::gelu_erf);
     agrees(kShapes[3], dtype, true, false, Activation::relu);
     agrees(kShapes[4], dtype, false, false, Activation::silu);
+  }
+}
+
+// Up to 16 tokens: alone a token takes a kernel of its own.
+TEST_F(ExpertGemmCudaTest, ATokenHasTheSameBitsAloneAndInCompany) {
+  constexpr std::int64_t kTokens = 16;
+  constexpr int kTopK = 3;
+  constexpr std::int64_t kExperts = 5;  // so that many share one
+  constexpr std::int64_t kColumns = 70;
+  for (const std::int64_t in : {96, 768, 2056, 45}) {
+    testing::MoeBatch batch(kTokens, 7, kTopK, 1, kExperts);
+    const GpuArray weights = to_gpu(device(), DType::bf16, {kExperts, 2 * kColumns, in},
+                                    testing::random_floats(kExperts * 2 * kColumns * in, 1));
+    const GpuArray x =
+        to_gpu(device(), DType::bf16, {kTokens, in}, testing::random_floats(kTokens * in, 2));
+    const auto run = [&](testing::MoeBatch& of, const TensorView& rows) {
+      const testing::GpuGroups groups(device(), of);
+      const GpuArray y = testing::poisoned(device(), DType::bf16, {of.pairs(), kColumns});
+      expert_gemm(exec(), {.x = rows,
+                           .weights = weights.view,
+                           .groups = groups.groups(),
+                           .gated = true,
+                           .y = y.view});
+      return testing::bytes_of(device(), y.view);
+    };
+    const std::vector<std::byte> all = run(batch, x.view);
+    for (std::int64_t t = 0; t < kTokens; ++t) {
+      testing::MoeBatch one(1, 7, kTopK, 1, kExperts);
+      std::copy_n(batch.ids.begin() + kTopK * t, kTopK, one.ids.begin());
+      one.group();
+      const std::vector<std::byte> y = run(one, x.view.row_slice({t, t + 1}));
+      EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin() + t * std::ssize(y)))
+          << "token " << t << ", in " << in;
+    }
+  }
+}
+
+// Layers as a step has them, one after another in the same groups, as fast as the device can: a
+// product that took the groups of the layer before, or its x too early, shows.
+TEST_F(ExpertGemmCudaTest, ProductsOfSettledGroupsReadThoseOfTheirOwnLayer) {
+  constexpr int kLayers = 12;
+  constexpr std::int64_t kExperts = 8;
+  constexpr int kTopK = 2;
+  constexpr std::int64_t kHidden = 256;
+  for (const std::int64_t columns : {768, 100}) {  // 100: down takes another kernel than the gate
+    const GpuArray in = to_gpu(device(), DType::bf16, {kExperts, 2 * columns, kHidden},
+                               testing::random_floats(kExperts * 2 * columns * kHidden, 1));
+    const GpuArray down = to_gpu(device(), DType::bf16, {kExperts, kHidden, columns},
+                                 testing::random_floats(kExperts * kHidden * columns, 2));
+    for (const std::int64_t tokens : {1, 2, 16, 17, 300}) {
+      const std::int64_t pairs = tokens * kTopK;
+      const GpuArray x = to_gpu(device(), DType::bf16, {tokens, kHidden},
+                                testing::random_floats(tokens * kHidden, 3));
+      const GpuArray ids = testing::poisoned(device(), DType::i32, {tokens, kTopK});
+      const GpuArray weights = testing::poisoned(device(), DType::f32, {tokens, kTopK});
+      const GpuArray gated = testing::poisoned(device(), DType::bf16, {pairs, columns});
+      const testing::GpuGroups groups(device(), tokens, kTopK, kExperts);
+      std::vector<GpuArray> logits, fast, slow;
+      for (int layer = 0; layer < kLayers; ++layer) {
+        logits.push_back(to_gpu(device(), DType::f32, {tokens, kExperts},
+                                testing::random_floats(tokens * kExperts, unsigned(10 + layer))));
+        fast.push_back(testing::poisoned(device(), DType::bf16, {pairs, kHidden}));
+        slow.push_back(testing::poisoned(device(), DType::bf16, {pairs, kHidden}));
+      }
+      const auto work = [&](std::vector<GpuArray>& y, bool wait) {
+        for (int layer = 0; layer < kLayers; ++layer) {
+          moe_route_and_group(
+              exec(),
+              {.logits = logits[std::size_t(layer)].view, .ids = ids.view, .weights = weights.view},
+              0, groups.groups());
+          expert_gemm(exec(), {.x = x.view,
+                               .weights = in.view,
+                               .groups = groups.groups(),
+                               .gated = true,
+                               .y = gated.view});
+          if (wait) {
+            device().synchronize();
+          }
+          expert_gemm(exec(), {.x = gated.view,
+                               .weights = down.view,
+                               .groups = groups.groups(),
+                               .groups_settled = !wait,
+                               .y = y[std::size_t(layer)].view});
+        }
+      };
+      work(slow, true);
+      const auto graph = device().record([&] { work(fast, false); });
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        graph->replay();
+      }
+      for (int layer = 0; layer < kLayers; ++layer) {
+        EXPECT_TRUE(testing::bytes_of(device(), fast[std::size_t(layer)].view) ==
+                    testing::bytes_of(device(), slow[std::size_t(layer)].view))
+            << tokens << " tokens, " << columns << " columns, layer " << layer;
+      }
+    }
   }
 }
 

@@ -95,7 +95,7 @@ TEST_F(ExpertGemmTest, DoesNotDependOnCompany) {
   for (const int t : {0, 77, 149}) {
     testing::MoeBatch one(1, 8, 3, 2, kExperts);
     std::copy_n(batch.ids.begin() + 3 * t, 3, one.ids.begin());
-    moe_group(host_exec(1), {.ids = one.ids_view(), .first = 2, .groups = one.groups()});
+    one.group();
     std::vector<float> row(x.begin() + t * kIn, x.begin() + (t + 1) * kIn);
     const std::vector<float> y = run(c, one, weight, row, 1);
     EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin() + 3 * t * kColumns)) << "token " << t;

@@ -33,6 +33,11 @@ struct MoeBatch {
         ids.push_back(std::max(id, -1));
       }
     }
+    group();
+  }
+
+  // Lists what `ids` say.
+  void group() {
     order.assign(ids.size(), -7);
     begin.assign(static_cast<std::size_t>(experts + 1), -7);
     tiles = active = begin;

@@ -69,5 +69,16 @@ TEST(MoeCombineTest, RefusesRowsThatAreNotPairs) {
                ConfigError);
 }
 
+TEST(MoeCombineTest, RefusesMoreExpertsThanATokenMayHave) {
+  testing::MoeBatch batch(1, 32, kMostChosen + 1, 0, 32);
+  std::vector<float> x(std::size_t(batch.pairs())), y(1), weights(x.size());
+  EXPECT_THROW(moe_combine(host_exec(1), {.x = view_of(x, {batch.pairs(), 1}),
+                                          .ids = batch.ids_view(),
+                                          .weights = view_of(weights, {1, batch.pairs()}),
+                                          .experts = 32,
+                                          .y = view_of(y, {1, 1})}),
+               ConfigError);
+}
+
 }  // namespace
 }  // namespace tutti

@@ -118,5 +118,33 @@ TEST(MoeGroupTest, ListsEachPairOfItsExpertsOnce) {
   }
 }
 
+TEST(MoeRouteAndGroupTest, GroupsWhatItRouted) {
+  constexpr int kTokens = 6;
+  std::vector<float> logits = testing::random_floats(kTokens * 8, 1);
+  std::vector<std::int32_t> ids[2];
+  std::vector<float> weights[2];
+  testing::MoeBatch batch(kTokens, 8, 2, 3, 4);
+  testing::MoeBatch wanted = batch;
+  for (const int apart : {0, 1}) {
+    ids[apart].resize(2 * kTokens);
+    weights[apart].resize(2 * kTokens);
+    const MoeRouteArgs args{.logits = view_of(logits, {kTokens, 8}),
+                            .ids = view_of(ids[apart], {kTokens, 2}),
+                            .weights = view_of(weights[apart], {kTokens, 2})};
+    if (apart == 0) {
+      moe_route_and_group(host_exec(1), args, 3, batch.groups());
+    } else {
+      moe_route(host_exec(1), args);
+    }
+  }
+  wanted.ids = ids[1];
+  wanted.group();
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_EQ(weights[0], weights[1]);
+  EXPECT_EQ(batch.begin, wanted.begin);
+  EXPECT_TRUE(std::equal(wanted.order.begin(), wanted.order.begin() + wanted.begin.back(),
+                         batch.order.begin()));
+}
+
 }  // namespace
 }  // namespace tutti
