@@ -19,9 +19,10 @@ constexpr const char* kKind = "launch/gpus.json";
 constexpr const char* kDecode = "fitted: decode of 7B and 70B, 1 to 256 requests";
 constexpr const char* kSweep = "measured: gemm_cuda_bench sweep, H100";
 constexpr const char* kSums = "measured: collectives_cuda_bench, two H200";
+constexpr const char* kMany = "fitted: decode of 7B and 70B, three and four H200";
 constexpr const char* kGuess = "assumed: not measured yet";
 
-constexpr std::array<SpeedConstantInfo, 19> kConstants{{
+constexpr std::array<SpeedConstantInfo, 21> kConstants{{
     {"read_gbs", &C::read_gbs, "GB/s", "reading device memory", kKind},
     {"tflops", &C::tflops, "TFLOP/s", "the library's products, 512 tokens or more", kKind},
     {"link_gbs", &C::link_gbs, "GB/s", "bus bandwidth of a long all-reduce in a node", kKind},
@@ -36,6 +37,8 @@ constexpr std::array<SpeedConstantInfo, 19> kConstants{{
     {"attention_flop_share", &C::attention_flop_share, "", "of tflops, attention of prompts",
      "fitted: a prompt of 4096 tokens, 7B"},
     {"layer_us", &C::layer_us, "us", "between the products of a layer", kDecode},
+    {"experts_us", &C::experts_us, "us", "the same, beside that, of a mixture of experts",
+     "fitted: decode of Qwen3-30B-A3B, H100"},
     {"step_us", &C::step_us, "us", "a step beside its layers: sampling", kDecode},
     {"first_token_us", &C::first_token_us, "us", "a prompt beside its steps",
      "fitted: first token of 7B, 128 tokens"},
@@ -43,7 +46,9 @@ constexpr std::array<SpeedConstantInfo, 19> kConstants{{
     {"sum_us_per_1024", &C::sum_us_per_1024, "us", "the same, each 1024 columns", kSums},
     {"sum_us_per_token", &C::sum_us_per_token, "us", "the same, each token beyond the first",
      kSums},
-    {"sum_us_per_rank", &C::sum_us_per_rank, "us", "the same, each rank beyond two", kGuess},
+    {"sum_us_per_rank", &C::sum_us_per_rank, "us", "the same, each rank beyond two", kMany},
+    {"many_sum_us_per_1024", &C::many_sum_us_per_1024, "us",
+     "the same, each 1024 columns, of more than two ranks", kMany},
 }};
 
 constexpr std::int64_t kFewTokens = 8;
@@ -140,7 +145,8 @@ double all_sums_seconds(const SpeedCase& wanted, int ranks, Link link, std::int6
 
 double starts_seconds(const SpeedCase& wanted) {
   const C& c = wanted.constants;
-  return (static_cast<double>(wanted.spec.layers) * c.layer_us + c.step_us) * kUs;
+  const double layer = c.layer_us + (wanted.spec.experts > 0 ? c.experts_us : 0.0);
+  return (static_cast<double>(wanted.spec.layers) * layer + c.step_us) * kUs;
 }
 
 // Attention of prompt tokens among themselves.
@@ -213,8 +219,9 @@ double sum_seconds(const SpeedCase& wanted, int ranks, Link link, std::int64_t t
   }
   const auto hidden = static_cast<double>(wanted.spec.hidden);
   if (link == Link::nvlink && tokens <= kSomeTokens) {
+    const double column = c.sum_us_per_1024 + (ranks > 2 ? c.many_sum_us_per_1024 : 0.0);
     return kUs *
-           (c.sum_us + c.sum_us_per_1024 * hidden / 1024 +
+           (c.sum_us + column * hidden / 1024 +
             c.sum_us_per_token * static_cast<double>(tokens - 1) + c.sum_us_per_rank * (ranks - 2));
   }
   const double bytes = static_cast<double>(tokens) * hidden * wanted.activation_bytes_each;

@@ -9,12 +9,15 @@
 //   cache     keys and values of all sequences / min(read_gbs * attention_share, attention_gbs)
 //   small     norms, rope and the gate pass over activations: their bytes / read_gbs
 //   starts    layers * layer_us + step_us: what lies between the products of a layer however
-//             fast memory is, and sampling
+//             fast memory is, and sampling; in mixtures layers * experts_us for routing, for the
+//             sum of the experts and for products that are too small to read at full speed
 //   sums      2 * layers + 1 all-reduces of [n, hidden] and a gather of the logits
 //
 // An all-reduce of up to 16 tokens within a node joined by NVLink is Tutti's own kernel:
 //   sum_us + sum_us_per_1024 * hidden / 1024 + sum_us_per_token * (n - 1) +
-//   sum_us_per_rank * (ranks - 2)
+//   sum_us_per_rank * (ranks - 2), of more than two ranks also many_sum_us_per_1024 * hidden /
+//   1024: by itself it takes a third of that longer, the rest is ranks that wait for the slowest of
+//   them
 // any other one is NCCL's: nccl_us + 2 (ranks - 1) / ranks * bytes / link_gbs (the ring of
 // Patarasuk and Yuan 2009); over nodes network_us and network_gbs instead.
 //
@@ -49,12 +52,14 @@ struct SpeedConstants {
   double attention_gbs = 3200;
   double attention_flop_share = 0.45;
   double layer_us = 7.8;
+  double experts_us = 19.5;
   double step_us = 20;
   double first_token_us = 800;
   double sum_us = 1.5;
   double sum_us_per_1024 = 0.575;
   double sum_us_per_token = 0.05;
   double sum_us_per_rank = 0.3;
+  double many_sum_us_per_1024 = 1.0;
 
   bool known() const { return read_gbs > 0 && tflops > 0; }
 };

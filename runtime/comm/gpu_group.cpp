@@ -8,9 +8,6 @@
 namespace tutti {
 namespace {
 
-// Sums of a decode step. Beyond, NCCL's rings over all ranks carry less over each link than whole
-// messages between all places. To be measured on a cluster.
-constexpr std::size_t kSmallBytes = std::size_t{256} << 10;
 constexpr std::size_t kNoGathers = 4096;  // of working memory: gathers are the whole group's
 
 GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup& ranks,
@@ -62,8 +59,8 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
   std::string name =
       fmt::format("nccl hierarchical, {} nodes of {} ranks (within: {}; between: plain)",
                   own->nodes, own->ranks, node.group->name());
-  return std::make_unique<HierarchicalCommunicator>(std::move(name), std::move(node),
-                                                    std::move(places), std::move(all), kSmallBytes);
+  return std::make_unique<HierarchicalCommunicator>(
+      std::move(name), std::move(node), std::move(places), std::move(all), options.small_sum_bytes);
 }
 
 }  // namespace tutti

@@ -216,7 +216,9 @@ void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what
 
 DeviceMemory NcclCommunicator::allocate_shared(Device& device, std::size_t bytes,
                                                std::string_view what) {
-  if (!symmetric_ || bytes == 0) {
+  // What own kernels leave to NCCL is large, and there its symmetric kernels take longer than those
+  // for memory of no window (docs/benchmarks.md, collectives).
+  if (!symmetric_ || options_.fused || bytes == 0) {
     return device.allocate(bytes, what);
   }
   // Freed by close(): its end is collective, and an owner's is not.
