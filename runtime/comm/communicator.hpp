@@ -54,7 +54,7 @@ class Communicator {
   // fastest with; x of the calls above may lie in it or elsewhere, at the same offset on all ranks.
   // It lasts until close() or the group's end, whatever becomes of the owner that is returned.
   virtual DeviceMemory allocate_shared(Device& device, std::size_t bytes, std::string_view what);
-  // Not collective: whether peers reach that memory themselves. The same on all ranks.
+  // Not collective: whether the ranks reach each other's memory. The same on all of them.
   virtual bool shares_memory() const { return false; }
 
   // Not collective, costs next to nothing: throws CommError where this group is known to have

@@ -104,7 +104,8 @@ stage_memory() {
     TUTTI_PLAN_DEVICE=$device tests/launch/plan_agrees.sh "$tutti" "$dense" "$n" mpirun -n "$n" || bad=1
   done
   [[ $device == cuda ]] || return $bad
-  total=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits | head -n 1)
+  total=$(nvidia-smi --query-gpu=memory.total,memory.reserved --format=csv,noheader,nounits |
+    awk -F, 'NR == 1 { print $1 - $2 }')
   for n in $counts; do
     planned=$("$tutti" plan "$dense" --device-memory "${total}MiB" --ranks "$n" --batch 256 --json |
       sed -n 's/.*"kv_tokens_that_fit": \([0-9]*\).*/\1/p')
