@@ -217,7 +217,7 @@ void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what
 DeviceMemory NcclCommunicator::allocate_shared(Device& device, std::size_t bytes,
                                                std::string_view what) {
   // What own kernels leave to NCCL is large, and there its symmetric kernels take longer than those
-  // for memory of no window (docs/benchmarks.md, collectives).
+  // for memory of no window (docs/benchmarks_kernels.md).
   if (!symmetric_ || options_.fused || bytes == 0) {
     return device.allocate(bytes, what);
   }
