@@ -12,9 +12,9 @@ namespace tutti {
 // wait_for_predecessor() in every thread block, before it reads anything that an earlier kernel
 // wrote and before it writes anything at all. Weights are constant while steps run: they may be
 // read before. Since every kernel waits, work of all earlier kernels is visible after the wait.
-// One exception: where the predecessor releases after its own wait, all kernels before it are
-// complete when this one starts, and what they wrote may be read before this one's wait, past the
-// first-level cache (expert_gemm_few.cuh).
+// One exception: where every block of the predecessor waits before it releases or ends, all kernels
+// before it are complete when this one starts, and what they wrote may be read before this one's
+// wait, past the first-level cache (expert_gemm_few.cuh).
 __device__ inline void wait_for_predecessor() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");

@@ -15,6 +15,7 @@ constexpr int kFewExperts = 128;  // kernels are compiled for so many and for kM
 static_assert(kGroupThreads >= kMostExperts, "a thread an expert");
 static_assert(kGroupWarps >= kRoutedAtOnce, "a warp a token");
 static_assert(kExpertTile >= kRoutedAtOnce, "a tile an expert");
+static_assert(kRoutedAtOnce * kMostChosen < 1 << 16, "two counts in a word");
 
 struct Route {
   const float* logits;
@@ -312,7 +313,7 @@ void moe_route_and_group_cuda(CudaContext& context, const Exec& exec, const MoeR
   const Route from = route_of(route);
   const Group to = group_of(group);
   const auto threads = std::max<std::int64_t>(from.tokens * 32, (to.experts + 31) / 32 * 32);
-  launch(context, exec, "moe_route",
+  launch(context, exec, "moe_route_and_group",
          from.experts <= kFewExperts ? &moe_route_and_group_kernel<kFewExperts / 32>
                                      : &moe_route_and_group_kernel<kMostExperts / 32>,
          dim3(1), dim3(static_cast<unsigned>(threads)), 0, from, to);

@@ -16,8 +16,7 @@
 // An all-reduce of up to 16 tokens within a node joined by NVLink is Tutti's own kernel:
 //   sum_us + sum_us_per_1024 * hidden / 1024 + sum_us_per_token * (n - 1) +
 //   sum_us_per_rank * (ranks - 2), of more than two ranks also many_sum_us_per_1024 * hidden /
-//   1024: by itself it takes a third of that longer, the rest is ranks that wait for the slowest of
-//   them
+//   1024: up to half of it in the kernel, the rest is ranks that wait for the slowest
 // any other one is NCCL's: nccl_us + 2 (ranks - 1) / ranks * bytes / link_gbs (the ring of
 // Patarasuk and Yuan 2009); over nodes network_us and network_gbs instead.
 //
@@ -27,7 +26,7 @@
 //
 // Every constant has a name, a value and a source (plan_speed.cpp). Those of the device's kind come
 // from launch/gpus.json, the others were fitted to docs/benchmarks.md, section GPUs; docs/plan.md
-// has predicted beside measured: off by up to 5 % on the figures that it was fitted to.
+// has predicted beside measured: off by up to 12 % on the figures that it was fitted to.
 #pragma once
 
 #include <span>

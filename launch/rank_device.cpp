@@ -108,6 +108,9 @@ RankDevice open_rank_device(DeviceWish wish, const MpiRanks& mpi, const RankGrid
     own.communicator = make_gpu_group(*library, *own.device, mpi.group(), control,
                                       mpi.node_of_rank(), nccl_options(mpi, set_up));
   });
+  if (mpi.size() > 1) {
+    try_first_sum(*own.communicator, *own.device);  // by all its parts together
+  }
   own.backend = mpi.size() > 1 ? fmt::format("{}, {}", own.device->name(), own.communicator->name())
                                : own.device->name();
   return own;

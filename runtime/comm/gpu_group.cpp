@@ -1,6 +1,7 @@
 #include "runtime/comm/gpu_group.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "runtime/comm/hierarchical_communicator.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
@@ -8,6 +9,9 @@
 namespace tutti {
 namespace {
 
+// Two summands give the same bits in either order. Among more nodes NCCL may add in one order at
+// one place and in another elsewhere, and the routers of experts want the same bits on all ranks.
+constexpr int kNodes = 2;
 constexpr std::size_t kNoGathers = 4096;  // of working memory: gathers are the whole group's
 
 GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup& ranks,
@@ -18,12 +22,29 @@ GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup
   return level;
 }
 
-// Collective. Whether every rank says yes.
-bool all_agree(ControlPlane& control, bool mine) {
-  const std::byte word{mine};
-  const auto words = control.all_gather({&word, 1});
-  return std::all_of(words.begin(), words.end(),
-                     [](const auto& bytes) { return bytes.front() == std::byte{true}; });
+// Collective. Empty where the GPUs of every node share memory, else how the first that does not
+// came together; the same on all ranks.
+std::string why_not_joined(ControlPlane& control, const Communicator& node) {
+  const std::string_view mine = node.shares_memory() ? std::string_view() : node.name();
+  for (const auto& bytes : control.all_gather(std::as_bytes(std::span(mine)))) {
+    if (!bytes.empty()) {
+      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+  }
+  return {};
+}
+
+// Three groups that fail together are one failure.
+std::function<void(const std::string&)> once(std::function<void(const std::string&)> failed) {
+  if (!failed) {
+    return failed;
+  }
+  return [told = std::make_shared<std::atomic<bool>>(false),
+          failed = std::move(failed)](const std::string& message) {
+    if (!told->exchange(true)) {
+      failed(message);
+    }
+  };
 }
 
 }  // namespace
@@ -35,21 +56,27 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
   options.one_node = std::all_of(node_of_rank.begin(), node_of_rank.end(),
                                  [&](int node) { return node == node_of_rank.front(); });
   const auto own = place_among_nodes(node_of_rank, ranks.rank());
-  if (!own || !options.symmetric) {
+  if (!own || own->nodes != kNodes || !options.symmetric) {
     return make_nccl_communicator(library, device, control, options);
   }
+  options.failed = once(std::move(options.failed));
   NcclOptions within = options;
   within.one_node = true;
   within.host += ", within the node";
   within.gather_bytes = kNoGathers;
   within.stage = {};
   within.waiting = {};
+  within.warn = {};
   GroupLevel node = make_level(library, device, ranks.split(own->node, own->place), within);
-  if (!all_agree(control, node.group->shares_memory())) {
+  if (const std::string why = why_not_joined(control, *node.group); !why.empty()) {
     node.group->close();
+    if (options.warn) {
+      options.warn(fmt::format("sums are not joined within nodes first: on one of them {}", why));
+    }
     return make_nccl_communicator(library, device, control, options);
   }
   NcclOptions between = within;
+  between.one_node = false;
   between.symmetric = false;
   between.host = options.host + ", between nodes";
   options.symmetric = false;

@@ -50,20 +50,20 @@ DeviceMemory HierarchicalCommunicator::allocate_shared(Device& device, std::size
 }
 
 void HierarchicalCommunicator::check() {
-  for (const GroupLevel* level : {&node_, &between_, &all_}) {
-    level->group->check();
+  for (Communicator* group : groups()) {
+    group->check();
   }
 }
 
 void HierarchicalCommunicator::watch(std::string_view stage) {
-  for (const GroupLevel* level : {&node_, &between_, &all_}) {
-    level->group->watch(stage);
+  for (Communicator* group : groups()) {
+    group->watch(stage);
   }
 }
 
 void HierarchicalCommunicator::close() {
-  for (const GroupLevel* level : {&node_, &between_, &all_}) {
-    level->group->close();
+  for (Communicator* group : groups()) {
+    group->close();
   }
 }
 

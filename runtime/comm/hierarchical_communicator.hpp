@@ -1,7 +1,9 @@
-// A group with as many ranks on each of several nodes. Small sums go by the nodes' own memory
-// first, and what each node has come to then crosses the network once for each place on a node.
+// A group with as many ranks on each of several nodes. Small sums go by the nodes' own memory first
+// (intra-node), and what each node has come to then crosses the network once for each place on a
+// node (inter-node, by rails).
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -17,9 +19,9 @@ struct GroupLevel {
 
 // Sums of up to `small_bytes` are made within the nodes, rounded to x's type, and then among the
 // ranks that have this one's place on each node; what is larger, and gathers, is left to the whole
-// group's own communicator, which spreads a message over all links. Ranks of one node hold the same
-// bits; those of another node do where two are added, or where the communicator between nodes adds
-// in the same order at every place (NCCL does, with the same network at each).
+// group's own communicator, which spreads a message over all links. All ranks hold the same bits
+// where there are two nodes, or the communicators between them add in the same order at every
+// place.
 class HierarchicalCommunicator final : public Communicator {
  public:
   HierarchicalCommunicator(std::string name, GroupLevel node, GroupLevel between, GroupLevel all,
@@ -45,6 +47,9 @@ class HierarchicalCommunicator final : public Communicator {
 
  private:
   bool small(const TensorView& x) const { return x.bytes() <= small_bytes_; }
+  std::array<Communicator*, 3> groups() const {
+    return {node_.group.get(), between_.group.get(), all_.group.get()};
+  }
 
   std::string name_;
   GroupLevel all_, between_, node_;

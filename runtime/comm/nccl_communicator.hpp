@@ -16,9 +16,8 @@ namespace tutti {
 
 // Which call goes where:
 //   all_reduce_add_rmsnorm  few tokens: one own kernel; else NCCL's all-reduce, then add_rmsnorm
-//   all_reduce_sum          small: one own kernel; else NCCL. Without own kernels x lies in
-//   symmetric
-//                           windows, for which NCCL has kernels of its own
+//   all_reduce_sum          small: one own kernel; else NCCL. Where own kernels are switched off x
+//                           lies in symmetric windows, for which NCCL has kernels of its own
 //   all_gather_columns      one row (decode): straight into y, by one all-gather where the columns
 //                           are even, else by one group of broadcasts: a launch either way. More
 //                           rows: packed to the widest shard, one all-gather in working memory, a

@@ -61,7 +61,7 @@ void Experts::forward_summand(const Exec& exec, const Workspace& workspace, cons
   expert_gemm(exec, {.x = workspace.gated,
                      .weights = parts_.down.view(),
                      .groups = workspace.groups,
-                     .groups_settled = !workspace.gated.empty(),
+                     .groups_settled = !workspace.gated.empty(),  // else nothing was launched above
                      .y = workspace.products});
   MoeCombineArgs combine{.x = workspace.products,
                          .ids = workspace.ids,

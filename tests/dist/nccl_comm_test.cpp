@@ -118,14 +118,19 @@ std::string words(const Path& path, DType dtype, std::int64_t rows, std::int64_t
 }
 
 TEST_F(NcclTest, SaysWhichPathIsLive) {
+  bool joined = false;  // within one node
   for (const Path& path : paths()) {
     const auto group = make(path);
     EXPECT_EQ(group->size(), ranks());
     EXPECT_EQ(group->rank(), rank());
+    joined = joined || group->shares_memory();
     if (rank() == 0) {
       fmt::print("{}: {}; NCCL {}\n", path.label, group->name(), nccl_version(*gpu().library));
     }
     EXPECT_THAT(std::string(group->name()), StartsWith(path.symmetric ? "nccl " : "nccl plain"));
+    if (path.nodes > 1) {
+      EXPECT_EQ(group->name().starts_with("nccl hierarchical"), joined) << group->name();
+    }
     group->check();
     group->close();
   }

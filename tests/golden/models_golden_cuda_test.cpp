@@ -32,6 +32,9 @@ class GpuModelGolden : public ::testing::TestWithParam<Case> {
     if (gpu()->why_not.empty()) {
       group() = make_gpu_group(*gpu()->library, *gpu()->device, test_session().world(),
                                *gpu()->control, node_of_rank(), {});
+      if (test_session().rank() == 0) {
+        fmt::print("{} ranks: {}\n", group()->size(), group()->name());
+      }
     }
   }
   static void TearDownTestSuite() {

@@ -155,7 +155,10 @@ answers() { # OUTPUT DTYPE LAUNCHER…: of 16 prompts, 32 greedy tokens each of 
     --ignore-eos --temperature 0 --context 128 --quiet </dev/null
 }
 
+want_several() { ((ranks > 1)) || { echo "wants two GPUs or more"; return 1; }; }
+
 stage_tokens() {
+  want_several || return 1
   local n dtype bad=0 found
   for dtype in f32 bf16; do
     found=()
@@ -169,7 +172,7 @@ stage_tokens() {
 }
 
 stage_sockets() {
-  ((ranks > 1)) || { echo "wants two GPUs"; return 1; }
+  want_several || return 1
   answers "$out/nvlink.jsonl" f32 "${of_all[@]}" || return 1
   answers "$out/sockets.jsonl" f32 "${of_all[@]}" -x NCCL_P2P_DISABLE=1 -x NCCL_SHM_DISABLE=1 || return 1
   tests/gpu/tokens_agree.py "$out/nvlink.jsonl" "$out/sockets.jsonl"
@@ -202,6 +205,7 @@ stage_ends() {
 }
 
 stage_sums() {
+  want_several || return 1
   local n
   if [[ $device == host ]]; then
     "${of_all[@]}" "$tutti" bench collectives --device host </dev/null
@@ -223,6 +227,7 @@ stage_scaling() {
 }
 
 stage_large() {
+  want_several || return 1
   local counts
   counts=$(seq -s, 2 "$ranks")
   "${of_all[@]}" "$tutti" bench scaling "$large" "${made_up[@]}" --requests 128 --counts "$counts" --out "$out/large" </dev/null

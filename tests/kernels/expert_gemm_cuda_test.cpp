@@ -183,7 +183,7 @@ TEST_F(ExpertGemmCudaTest, ProductsOfSettledGroupsReadThoseOfTheirOwnLayer) {
       };
       work(slow, true);
       const auto graph = device().record([&] { work(fast, false); });
-      for (int repeat = 0; repeat < 20; ++repeat) {
+      for (int repeat = 0; repeat < testing::repeats(20); ++repeat) {
         graph->replay();
       }
       for (int layer = 0; layer < kLayers; ++layer) {
