@@ -125,23 +125,16 @@ std::string describe(const CollectiveCase& what) {
                                 : what.kind == Kind::all_reduce_add_rmsnorm
                                     ? "all_reduce_add_rmsnorm"
                                     : "all_gather";
-  return fmt::format("{} {} x {} {}, {}", kind, what.rows, what.columns, name_of(what.dtype),
-                     what.shared ? "shared" : "plain memory");
+  return fmt::format("{} {} x {} {}{}", kind, what.rows, what.columns, name_of(what.dtype),
+                     what.shared ? "" : ", plain memory");
 }
 
 std::vector<CollectiveCase> usual_collective_cases(Place place) {
   const bool host = place == Place::host;
   const DType dtype = host ? DType::f32 : DType::bf16;
   std::vector<CollectiveCase> cases;
-  for (const bool shared : {false, true}) {
-    for (std::size_t bytes = 8192; bytes <= (host ? 4u : 64u) << 20; bytes *= 2) {
-      cases.push_back({.columns = static_cast<std::int64_t>(bytes / size_of(dtype)),
-                       .dtype = dtype,
-                       .shared = shared});
-    }
-    if (host) {
-      break;  // there is but one kind of memory
-    }
+  for (std::size_t bytes = 8192; bytes <= (host ? 4u : 64u) << 20; bytes *= 2) {
+    cases.push_back({.columns = static_cast<std::int64_t>(bytes / size_of(dtype)), .dtype = dtype});
   }
   for (const std::int64_t hidden : {4096, 8192}) {
     for (const std::int64_t tokens : {1, 4, 16}) {

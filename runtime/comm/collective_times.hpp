@@ -16,7 +16,7 @@ struct CollectiveCase {
   std::int64_t rows = 1;
   std::int64_t columns = 0;  // of x; for a gather of y, split evenly over the ranks
   DType dtype = DType::bf16;
-  bool shared = true;  // x in allocate_shared() memory, else in the device's own
+  bool shared = true;  // x in allocate_shared() memory, as models have it, else in the device's own
 };
 
 struct CollectiveTime {
@@ -29,11 +29,11 @@ struct CollectiveTime {
   double bus_rate = 0;
 };
 
-// "all_reduce 1 x 4096 bf16, shared".
+// "all_reduce 1 x 4096 bf16"; ", plain memory" where it is not shared.
 std::string describe(const CollectiveCase& what);
 
-// All-reduce by size from 8 KiB to 64 MiB, in both kinds of memory; with residual and norm for 1, 4
-// and 16 tokens of 4096 and 8192; gathers of logits. For a host smaller ones in f32.
+// All-reduce by size from 8 KiB to 64 MiB; with residual and norm for 1, 4 and 16 tokens of 4096
+// and 8192; gathers of logits. For a host smaller ones in f32.
 std::vector<CollectiveCase> usual_collective_cases(Place place);
 
 // Collective. Each case is recorded many times in a row in one graph, which is replayed `repeats`

@@ -44,9 +44,7 @@ int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
                                              nodes_of(mpi.size(), path.nodes), options);
     std::vector<tutti::CollectiveCase> cases = tutti::usual_collective_cases(tutti::Place::cuda);
     std::erase_if(cases, [&](const tutti::CollectiveCase& what) {
-      return (what.shared && !path.symmetric &&
-              what.kind == tutti::CollectiveCase::Kind::all_reduce) ||
-             static_cast<std::size_t>(what.rows * what.columns) * size_of(what.dtype) > most_bytes;
+      return static_cast<std::size_t>(what.rows * what.columns) * size_of(what.dtype) > most_bytes;
     });
     const auto times = time_collectives(*group, *gpu.control, *gpu.device, cases);
     for (const tutti::CollectiveTime& time : times) {

@@ -233,11 +233,11 @@ TEST_F(PlanCalibrate, TakesTheLinkFromCollectives) {
   const auto one = [](const char* what, int bytes, double rate) {
     return nlohmann::json{{"what", what}, {"bytes", bytes}, {"busbw_gb_per_second", rate}};
   };
-  const nlohmann::json report = {{"benchmark", "collectives"},
-                                 {"cases",
-                                  {one("all_reduce 1 x 4096 bf16, shared", 8192, 3),
-                                   one("all_reduce 1 x 4194304 bf16, shared", 8 << 20, 155),
-                                   one("all_gather 1 x 32000 bf16, shared", 64 << 20, 7)}}};
+  const nlohmann::json report = {
+      {"benchmark", "collectives"},
+      {"cases",
+       {one("all_reduce 1 x 4096 bf16", 8192, 3), one("all_reduce 1 x 4194304 bf16", 8 << 20, 155),
+        one("all_gather 1 x 32000 bf16", 64 << 20, 7)}}};
   EXPECT_EQ(calibrate_by(report), "link_gbs 155");
 }
 

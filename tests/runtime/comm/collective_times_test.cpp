@@ -48,9 +48,9 @@ TEST(CollectiveTimes, AGroupOfOneIsMeasuredToo) {
 }
 
 TEST(CollectiveTimes, CasesSayWhatTheyAre) {
-  EXPECT_EQ(describe(kCases[1]), "all_reduce_add_rmsnorm 2 x 64 f32, shared");
-  EXPECT_EQ(describe(usual_collective_cases(Place::cuda).front()),
-            "all_reduce 1 x 4096 bf16, plain memory");
+  EXPECT_EQ(describe(kCases[0]), "all_reduce 1 x 64 f32, plain memory");
+  EXPECT_EQ(describe(kCases[1]), "all_reduce_add_rmsnorm 2 x 64 f32");
+  EXPECT_EQ(describe(usual_collective_cases(Place::cuda).front()), "all_reduce 1 x 4096 bf16");
   for (const CollectiveCase& what : usual_collective_cases(Place::host)) {
     EXPECT_EQ(what.dtype, DType::f32);
   }
