@@ -153,7 +153,17 @@ GOLDENS = {
     "qwen3-untied": Golden(_qwen3(
         hidden_size=32, intermediate_size=41, num_attention_heads=6, num_key_value_heads=1,
         head_dim=8, vocab_size=90, rope_theta=10000.0, tie_word_embeddings=False)),
-    # Mixtures are stored as f32: on a GPU the rounding of 16 bits sends tokens to other experts.
+    # Mixtures are stored as f32: on a GPU the rounding of 16 bits sends tokens to other experts. Where
+    # every token goes to all experts (NAME-all, qwen3-moe-plain), GPUs are tried in bf16 as well.
+    "mixtral-all": Golden(_mixtral(  # by columns on 2 and 4 ranks, 2, 1 and 1 whole experts on 3
+        hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=1,
+        vocab_size=100, rope_theta=1000000.0, tie_word_embeddings=False, num_local_experts=4,
+        num_experts_per_tok=4), dtype="float32"),
+    "qwen2-moe-all": Golden(_qwen2_moe(
+        hidden_size=40, moe_intermediate_size=16, shared_expert_intermediate_size=24,
+        num_attention_heads=4, num_key_value_heads=4, vocab_size=90, rope_theta=10000.0,
+        tie_word_embeddings=True, num_experts=3, num_experts_per_tok=3, norm_topk_prob=True),
+        dtype="float32"),
     "mixtral-columns": Golden(_mixtral(
         hidden_size=32, intermediate_size=40, num_attention_heads=4, num_key_value_heads=2,
         vocab_size=100, rope_theta=1000000.0, tie_word_embeddings=False, num_local_experts=6,

@@ -8,7 +8,8 @@
 #   latency    bench latency: 7B, a mixture of experts (30B-A3B); one rank and all
 #   memory     what `tutti plan` says of each rank beside what a run allocates
 #   doctor     tutti doctor, on all ranks
-#   races      compute-sanitizer --tool racecheck over what is slow: products and sampling
+#   bounds     compute-sanitizer, memcheck over all tests of kernels
+#   races      the same by racecheck
 #   crashes    a batch that is killed at random, and goes on, at one rank and at all
 #   tokens     answers of 7B at every number of ranks: those of one rank, in f32 and in bf16
 #   sockets    NCCL without peer access and shared memory: the same tokens
@@ -31,15 +32,16 @@ source launch/packages.sh
 export_mpi_settings
 
 out=$root/build/gpu-check limit=300 device=cuda build=$root/build/gpu
-dense=llama-2-7b mixture=qwen3-30b-a3b large=llama-2-70b sanitizer=(compute-sanitizer --tool racecheck --error-exitcode 9)
-stages=() host=() here=0
+dense=llama-2-7b mixture=qwen3-30b-a3b large=llama-2-70b sanitizer=(compute-sanitizer --error-exitcode 9)
+stages=() host=() here=0 one=()
 while (($#)); do
   case $1 in
     --out) out=$2; shift ;;
     --limit) limit=$2; shift ;;
     --here) here=1 ;;  # one stage, without a limit: how this script calls itself
+    --sanitized) one=("${@:2}"); break ;;  # one program under a sanitizer, likewise
     --host) host=(--host) device=host build=$root/build/ci dense=tests/launch/tiny_shape.json \
-      mixture=tests/launch/tiny_mixture.json large=$dense sanitizer=(env) ;;
+      mixture=tests/launch/tiny_mixture.json large=$dense sanitizer=(rehearsed) ;;
     -h | --help) sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     -*) die "unknown option $1 (see tests/gpu/check.sh --help)" ;;
     *) stages+=("$1") ;;
@@ -50,7 +52,7 @@ ranks=2
 [[ $device == host ]] || ranks=$(nvidia-smi -L | wc -l)
 ((ranks > 0)) || die "no GPU here (nvidia-smi -L lists none); --host rehearses without"
 if ((${#stages[@]} == 0)); then
-  stages=(build tests latency memory doctor races crashes)
+  stages=(build tests latency memory doctor bounds races crashes)
   ((ranks == 1)) || stages+=(tokens sockets ends sums scaling large)
 fi
 mkdir -p "$out"
@@ -123,18 +125,29 @@ stage_doctor() {
   ((code == 0 || code == 5)) # 5: healthy it is not, and says why
 }
 
-# Tests that racecheck had no time for in one piece: the shard of gemm with the recorded chain, and sampling.
-stage_races() {
-  local bad=0
-  TUTTI_OWN_KERNELS_ONLY=1 GTEST_TOTAL_SHARDS=8 GTEST_SHARD_INDEX=4 \
-    "${sanitizer[@]}" "$build/tests/kernels/gemm_cuda_test" | tail -n 25 || bad=1
-  "${sanitizer[@]}" "$build/tests/kernels/sample_rows_cuda_test" | tail -n 15 || bad=1
-  local name
-  for name in moe_route expert_gemm moe_combine layernorm activation gated_activation soft_cap residual_add qk_squares; do
-    "${sanitizer[@]}" "$build/tests/kernels/${name}_cuda_test" | tail -n 4 || bad=1
-  done
-  return $bad
+# sanitized TOOL: all tests of kernels under it, eight at a time, the long ones in shards. Without the library's products:
+# racecheck cannot follow them.
+sanitized() {
+  local program shards shard
+  for program in "$build"/tests/kernels/*_cuda_test; do
+    shards=1
+    [[ $program != */@(gemm|gated_gemm|attention|expert_gemm)_cuda_test ]] || shards=8
+    for ((shard = 0; shard < shards; shard++)); do echo "$program $shards $shard"; done
+  done | TUTTI_OWN_KERNELS_ONLY=1 xargs -P 8 -L 1 "$0" --out "$out" "${host[@]}" --sanitized "$1"
 }
+
+# one_sanitized TOOL PROGRAM SHARDS SHARD: a line of how it went.
+one_sanitized() {
+  local log began=$SECONDS result=ok
+  log=$out/$1-$(basename "$2")-$4.log
+  GTEST_TOTAL_SHARDS=$3 GTEST_SHARD_INDEX=$4 "${sanitizer[@]}" "--tool=$1" "$2" >"$log" 2>&1 || result="FAILED ($?)"
+  printf '%-26s %d/%d  %-10s %4d s  %s\n' "$(basename "$2")" "$4" "$3" "$result" $((SECONDS - began)) \
+    "$(grep -E 'SUMMARY|  PASSED  ' "$log" | tr -s '= \n' ' ')"
+  [[ $result == ok ]]
+}
+
+stage_bounds() { sanitized memcheck; }
+stage_races() { sanitized racecheck; }
 
 stage_crashes() {
   local n bad=0
@@ -233,6 +246,12 @@ stage_large() {
   "${of_all[@]}" "$tutti" bench scaling "$large" "${made_up[@]}" --requests 128 --counts "$counts" --out "$out/large" </dev/null
 }
 
+rehearsed() { "${@:2}"; }  # without the tool
+
+if ((${#one[@]})); then
+  one_sanitized "${one[@]}"
+  exit
+fi
 if ((here)); then
   "stage_${stages[0]}"
   exit
