@@ -52,6 +52,7 @@ NcclOptions nccl_options(const MpiRanks& mpi, const DeviceSetUp& set_up) {
   };
   options.join_deadline = set_up.join_deadline;
   options.wait_deadline = set_up.wait_deadline;
+  options.equal_bits = set_up.equal_bits;
   options.stage = set_up.enter;
   options.waiting = [&mpi](std::string_view what) { mpi.group().state().wait_for(what); };
   options.failed = [&mpi](const std::string& message) {

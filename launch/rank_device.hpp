@@ -25,6 +25,7 @@ struct RankDevice {
 struct DeviceSetUp {
   std::chrono::milliseconds join_deadline{60000};
   std::chrono::milliseconds wait_deadline{60000};
+  bool equal_bits = false;                              // NcclOptions
   std::function<void(const std::string& stage)> enter;  // "devices", "communicators", "self-test"
 };
 

@@ -48,6 +48,7 @@ Session::Session(const MpiRanks& ranks, SessionOptions options)
   ranked_ = open_rank_device(options_.device, ranks_, grid_, control_, threads_,
                              {.join_deadline = options_.watch.startup,
                               .wait_deadline = options_.watch.peer,
+                              .equal_bits = spec().experts > 0,
                               .enter = [this](const std::string& stage) { stages_.enter(stage); }});
   job_ = gather_job();
   stages_.leave();

@@ -29,7 +29,8 @@ class Communicator {
   virtual std::string_view name() const = 0;
 
   // x [rows, columns] f32, on a device also f16 or bf16 and at a multiple of 16 bytes, dense: on
-  // every rank the sum over the ranks. All ranks hold the same bits. On the host, and on NCCL's
+  // every rank the sum over the ranks. All ranks hold the same bits, but for hierarchical groups on
+  // more than two nodes (NcclOptions::equal_bits leaves those out). On the host, and on NCCL's
   // small-message path, the sum is made in f32 in rank order, whatever the size of the message, and
   // rounded once; other device paths choose their own order, and plain NCCL rounds f16 and bf16
   // after each addition.

@@ -10,8 +10,8 @@ namespace tutti {
 namespace {
 
 // Two summands give the same bits in either order. Among more nodes NCCL may add in one order at
-// one place and in another elsewhere, and the routers of experts want the same bits on all ranks.
-constexpr int kNodes = 2;
+// one place and in another elsewhere.
+constexpr int kNodesOfEqualBits = 2;
 constexpr std::size_t kNoGathers = 4096;  // of working memory: gathers are the whole group's
 
 GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup& ranks,
@@ -56,7 +56,7 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
   options.one_node = std::all_of(node_of_rank.begin(), node_of_rank.end(),
                                  [&](int node) { return node == node_of_rank.front(); });
   const auto own = place_among_nodes(node_of_rank, ranks.rank());
-  if (!own || own->nodes != kNodes || !options.symmetric) {
+  if (!own || !options.symmetric || (options.equal_bits && own->nodes > kNodesOfEqualBits)) {
     return make_nccl_communicator(library, device, control, options);
   }
   options.failed = once(std::move(options.failed));

@@ -10,10 +10,10 @@
 namespace tutti {
 
 // Collective over `ranks`, whose control plane `control` is. On one node as
-// make_nccl_communicator; with the same number of ranks, two or more, on each of two nodes, which
-// share memory on both, hierarchical (HierarchicalCommunicator); else plain NCCL over all.
-// `options.one_node` follows from `node_of_rank`, one number for each rank, equal for ranks of one
-// node. Errors: as make_nccl_communicator.
+// make_nccl_communicator; with the same number of ranks, two or more, on each of several nodes, all
+// of which share memory, hierarchical (HierarchicalCommunicator); else plain NCCL over all, also
+// where options.equal_bits wants it. `options.one_node` follows from `node_of_rank`, one number for
+// each rank, equal for ranks of one node. Errors: as make_nccl_communicator.
 std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device& device,
                                              const MpiGroup& ranks, ControlPlane& control,
                                              std::span<const int> node_of_rank,

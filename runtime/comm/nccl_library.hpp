@@ -21,6 +21,10 @@ struct NcclOptions {
   bool one_node = true;
   std::string host;  // of this rank, for messages
 
+  // Every sum has the same bits on all ranks, as routers of experts want it (decision 0019): a
+  // group on more than two nodes then does without sums within its nodes.
+  bool equal_bits = false;
+
   // Switched off by tests and benchmarks, to have the other paths.
   bool symmetric = true;  // shared memory in NCCL's symmetric windows
   bool fused = true;      // own kernels for small messages; want symmetric
