@@ -56,8 +56,8 @@ __device__ inline float sum_of_lanes(float x) {
 }
 
 __device__ inline float largest_of_lanes(float x) {
-  const unsigned bits =
-      __float_as_uint(x);  // in the order of the numbers once the signs are turned
+  // In the order of the numbers once the signs are turned.
+  const unsigned bits = __float_as_uint(x);
   const unsigned most =
       __reduce_max_sync(0xffffffffu, bits ^ ((bits >> 31) != 0 ? 0xffffffffu : 0x80000000u));
   return __uint_as_float(most ^ ((most >> 31) != 0 ? 0x80000000u : 0xffffffffu));

@@ -74,8 +74,7 @@ GroupNetwork group_network(const Examination& found) {
 }
 
 GroupNetwork look_at_group_network(ControlPlane& control, const MpiRanks& ranks) {
-  const std::vector<int>& nodes = ranks.node_of_rank();
-  if (std::all_of(nodes.begin(), nodes.end(), [&](int node) { return node == nodes.front(); })) {
+  if (on_one_node(ranks.node_of_rank())) {
     return {};
   }
   const std::string mine =

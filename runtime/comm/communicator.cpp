@@ -21,4 +21,13 @@ std::optional<int> ControlPlane::notified() {
   return word;
 }
 
+std::string first_text(ControlPlane& control, std::string_view mine) {
+  for (const auto& bytes : control.all_gather(std::as_bytes(std::span(mine)))) {
+    if (!bytes.empty()) {
+      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+  }
+  return {};
+}
+
 }  // namespace tutti

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -105,5 +106,9 @@ class ControlPlane {
   std::function<void()> hook_;
   std::deque<int> words_;  // of rank 0 to itself
 };
+
+// Collective. The text of the lowest rank that has any, the same on all ranks; empty where none
+// has.
+std::string first_text(ControlPlane& control, std::string_view mine);
 
 }  // namespace tutti

@@ -1,6 +1,5 @@
 #include "runtime/comm/gpu_group.hpp"
 
-#include <algorithm>
 #include <atomic>
 
 #include "runtime/comm/hierarchical_communicator.hpp"
@@ -22,18 +21,6 @@ GroupLevel make_level(const CudaLibrary& library, Device& device, const MpiGroup
   return level;
 }
 
-// Collective. Empty where the GPUs of every node share memory, else how the first that does not
-// came together; the same on all ranks.
-std::string why_not_joined(ControlPlane& control, const Communicator& node) {
-  const std::string_view mine = node.shares_memory() ? std::string_view() : node.name();
-  for (const auto& bytes : control.all_gather(std::as_bytes(std::span(mine)))) {
-    if (!bytes.empty()) {
-      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-    }
-  }
-  return {};
-}
-
 // Three groups that fail together are one failure.
 std::function<void(const std::string&)> once(std::function<void(const std::string&)> failed) {
   if (!failed) {
@@ -53,8 +40,7 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
                                              const MpiGroup& ranks, ControlPlane& control,
                                              std::span<const int> node_of_rank,
                                              NcclOptions options) {
-  options.one_node = std::all_of(node_of_rank.begin(), node_of_rank.end(),
-                                 [&](int node) { return node == node_of_rank.front(); });
+  options.one_node = on_one_node(node_of_rank);
   const auto own = place_among_nodes(node_of_rank, ranks.rank());
   if (!own || !options.symmetric || (options.equal_bits && own->nodes > kNodesOfEqualBits)) {
     return make_nccl_communicator(library, device, control, options);
@@ -68,7 +54,9 @@ std::unique_ptr<Communicator> make_gpu_group(const CudaLibrary& library, Device&
   within.waiting = {};
   within.warn = {};
   GroupLevel node = make_level(library, device, ranks.split(own->node, own->place), within);
-  if (const std::string why = why_not_joined(control, *node.group); !why.empty()) {
+  const std::string why =
+      first_text(control, node.group->shares_memory() ? std::string_view() : node.group->name());
+  if (!why.empty()) {
     node.group->close();
     if (options.warn) {
       options.warn(fmt::format("sums are not joined within nodes first: on one of them {}", why));

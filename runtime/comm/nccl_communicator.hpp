@@ -65,7 +65,6 @@ class NcclCommunicator final : public Communicator {
   void gather_rows(const Exec& exec, const TensorView& local, std::span<const std::int64_t> columns,
                    std::int64_t widest, const TensorView& y);
   void* allocate_window(std::size_t bytes, std::string_view what);
-  std::string first_trouble(const std::string& own);
   void wait_until_idle(const char* stage);
   std::string where() const;
 

@@ -149,7 +149,7 @@ std::string NcclCommunicator::set_up_fast_paths() {
   } catch (const Error& error) {
     trouble = error.what();
   }
-  trouble = first_trouble(trouble);
+  trouble = first_text(control_, trouble);
   if (!trouble.empty()) {
     return trouble;
   }
@@ -169,16 +169,6 @@ void NcclCommunicator::leave() {
   handle_.reset();
 }
 
-// Collective. The first rank's that has any; the same on all ranks.
-std::string NcclCommunicator::first_trouble(const std::string& own) {
-  for (const auto& bytes : control_.all_gather(std::as_bytes(std::span(own)))) {
-    if (!bytes.empty()) {
-      return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-    }
-  }
-  return {};
-}
-
 // Throws on all ranks alike.
 void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what) {
   Window made;
@@ -191,7 +181,7 @@ void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what
     cudaGetLastError();
   }
   // Before the collective call, which would wait for a rank without memory.
-  if (trouble = first_trouble(trouble); !trouble.empty()) {
+  if (trouble = first_text(control_, trouble); !trouble.empty()) {
     ncclMemFree(made.memory);
     throw CapacityError(trouble);
   }
@@ -207,7 +197,7 @@ void* NcclCommunicator::allocate_window(std::size_t bytes, std::string_view what
   } catch (const CommError& error) {
     trouble = error.what();
   }
-  if (trouble = first_trouble(trouble); !trouble.empty()) {
+  if (trouble = first_text(control_, trouble); !trouble.empty()) {
     throw CommError(trouble);
   }
   windows_.push_back(made);

@@ -103,6 +103,11 @@ std::vector<int> RankGrid::pipeline(int replica, int tensor_rank) const {
   return ranks;
 }
 
+bool on_one_node(std::span<const int> node_of_rank) {
+  return std::all_of(node_of_rank.begin(), node_of_rank.end(),
+                     [&](int node) { return node == node_of_rank.front(); });
+}
+
 std::optional<NodePlace> place_among_nodes(std::span<const int> node_of_rank, int rank) {
   const std::vector<Ranks> nodes = ranks_by_node(node_of_rank);
   const bool even = std::all_of(nodes.begin(), nodes.end(), [&](const Ranks& ranks) {

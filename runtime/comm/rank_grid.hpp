@@ -50,6 +50,8 @@ class RankGrid {
   std::vector<GridPlace> places_;         // by world rank
 };
 
+bool on_one_node(std::span<const int> node_of_rank);
+
 // Where a rank stands in a group that has as many ranks on each of several nodes.
 struct NodePlace {
   int nodes = 0;

@@ -16,14 +16,6 @@ struct Path {
   int nodes = 1;  // that the ranks are told to be on
 };
 
-std::vector<int> nodes_of(int ranks, int nodes) {
-  std::vector<int> all;
-  for (int rank = 0; rank < ranks; ++rank) {
-    all.push_back(rank * nodes / ranks);
-  }
-  return all;
-}
-
 int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
   const tutti::testing::RankGpu gpu = tutti::testing::RankGpu::open(mpi);
   const bool root = mpi.rank() == 0;
@@ -40,8 +32,9 @@ int run(const tutti::MpiSession& mpi, std::size_t most_bytes) {
         .host = mpi.host(), .symmetric = path.symmetric, .fused = path.fused, .even_alone = true};
     options.blocking = std::getenv("TUTTI_BENCH_BLOCKING") != nullptr;
     options.warn = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-    const auto group = tutti::make_gpu_group(*gpu.library, *gpu.device, mpi.world(), *gpu.control,
-                                             nodes_of(mpi.size(), path.nodes), options);
+    const auto group =
+        tutti::make_gpu_group(*gpu.library, *gpu.device, mpi.world(), *gpu.control,
+                              tutti::testing::spread_over(path.nodes, mpi.size()), options);
     std::vector<tutti::CollectiveCase> cases = tutti::usual_collective_cases(tutti::Place::cuda);
     std::erase_if(cases, [&](const tutti::CollectiveCase& what) {
       return static_cast<std::size_t>(what.rows * what.columns) * size_of(what.dtype) > most_bytes;

@@ -60,12 +60,8 @@ class NcclTest : public ::testing::Test {
     if (path.nodes == 1) {
       return make(options(path));
     }
-    std::vector<int> node_of_rank;
-    for (int r = 0; r < ranks(); ++r) {
-      node_of_rank.push_back(r * path.nodes / ranks());
-    }
     return make_gpu_group(*gpu().library, device(), test_session().world(), *gpu().control,
-                          node_of_rank, options(path));
+                          testing::spread_over(path.nodes, ranks()), options(path));
   }
   // Those that so many ranks have.
   static std::vector<Path> paths() {

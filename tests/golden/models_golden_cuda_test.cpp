@@ -30,8 +30,10 @@ class GpuModelGolden : public ::testing::TestWithParam<Case> {
   static void SetUpTestSuite() {
     gpu() = std::make_unique<testing::RankGpu>(testing::RankGpu::open(test_session()));
     if (gpu()->why_not.empty()) {
-      group() = make_gpu_group(*gpu()->library, *gpu()->device, test_session().world(),
-                               *gpu()->control, node_of_rank(), {});
+      const int ranks = test_session().size();  // four are told that they sit on two nodes
+      group() =
+          make_gpu_group(*gpu()->library, *gpu()->device, test_session().world(), *gpu()->control,
+                         testing::spread_over(ranks == 4 ? 2 : 1, ranks), {});
       if (test_session().rank() == 0) {
         fmt::print("{} ranks: {}\n", group()->size(), group()->name());
       }
@@ -57,14 +59,6 @@ class GpuModelGolden : public ::testing::TestWithParam<Case> {
   static std::unique_ptr<Communicator>& group() {
     static std::unique_ptr<Communicator> instance;
     return instance;
-  }
-  // Four ranks are told that they sit on two nodes.
-  static std::vector<int> node_of_rank() {
-    std::vector<int> nodes(static_cast<std::size_t>(test_session().size()), 0);
-    if (nodes.size() == 4) {
-      nodes[2] = nodes[3] = 1;
-    }
-    return nodes;
   }
   static std::vector<float> copy_out(const TensorView& view) {
     std::vector<float> values(static_cast<std::size_t>(view.elements()));

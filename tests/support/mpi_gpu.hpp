@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "kernels/error.hpp"
 #include "runtime/comm/mpi_control_plane.hpp"
@@ -14,6 +15,15 @@
 #include "runtime/comm/nccl_library.hpp"
 
 namespace tutti::testing {
+
+// Ranks as they lie on so many nodes, one after another: node_of_rank of what is no cluster.
+inline std::vector<int> spread_over(int nodes, int ranks) {
+  std::vector<int> node_of_rank;
+  for (int rank = 0; rank < ranks; ++rank) {
+    node_of_rank.push_back(rank * nodes / ranks);
+  }
+  return node_of_rank;
+}
 
 struct RankGpu {
   std::unique_ptr<MpiControlPlane> control;

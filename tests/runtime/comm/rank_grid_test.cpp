@@ -109,6 +109,12 @@ TEST(PlaceAmongNodes, CountsPlacesOnEachNode) {
   EXPECT_THROW(place_among_nodes(nodes, 6), ConfigError);
 }
 
+TEST(OnOneNode, KnowsNodesByAnyNumber) {
+  EXPECT_TRUE(on_one_node(std::vector{7}));
+  EXPECT_TRUE(on_one_node(std::vector{7, 7, 7}));
+  EXPECT_FALSE(on_one_node(std::vector{7, 7, 3}));
+}
+
 TEST(PlaceAmongNodes, IsNoneWhereNothingIsToBeJoinedWithinNodes) {
   for (const std::vector<int>& nodes : {std::vector{0}, std::vector{0, 0, 0}, std::vector{0, 1},
                                         std::vector{0, 0, 1}, std::vector{0, 0, 1, 2}}) {
