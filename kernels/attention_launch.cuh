@@ -83,8 +83,8 @@ inline DecodeSplits plan_splits(const CudaContext& context, const AttentionArgs&
   plan.splits = decode_splits(units, context.multiprocessors, most);
   plan.splits =
       static_cast<int>(std::clamp<std::int64_t>(plan.splits, 1, std::max<std::int64_t>(1, room)));
-  plan.weights = reinterpret_cast<float2*>(context.workspace);
-  plan.sums = reinterpret_cast<float*>(plan.weights + rows * plan.splits);
+  plan.sums = reinterpret_cast<float*>(context.workspace);
+  plan.weights = reinterpret_cast<float2*>(plan.sums + rows * plan.splits * args.head_dim);
   return plan;
 }
 

@@ -46,6 +46,14 @@ __device__ inline void load8(const T* from, float (&v)[kLanes]) {
   }
 }
 
+// What other blocks of this kernel wrote, which this multiprocessor's own cache need not know.
+__device__ inline void load8_of_others(const float* from, float (&v)[kLanes]) {
+  const float4 a = __ldcg(reinterpret_cast<const float4*>(from));
+  const float4 b = __ldcg(reinterpret_cast<const float4*>(from) + 1);
+  v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+  v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+}
+
 __device__ inline void store8(float* to, const float (&v)[kLanes]) {
   *reinterpret_cast<float4*>(to) = make_float4(v[0], v[1], v[2], v[3]);
   *reinterpret_cast<float4*>(to + 4) = make_float4(v[4], v[5], v[6], v[7]);
