@@ -210,8 +210,9 @@ __device__ inline void prefetch_first_rounds(const PagedAttention<T>& p, int spl
       if (page >= 0 && page < p.pages) {
         const std::int64_t row =
             (blockIdx.y << p.page_shift) + (position & ((1 << p.page_shift) - 1));
-        prefetch((lane == 0 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
-                 min(kDecodeKeys, span.end - position) * p.head_dim * sizeof(T));
+        prefetch_to_l2(
+            (lane == 0 ? p.k_pages : p.v_pages) + page * p.page_stride + row * p.head_dim,
+            min(kDecodeKeys, span.end - position) * p.head_dim * sizeof(T));
       }
     }
   }

@@ -77,13 +77,6 @@ __device__ inline void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-// Asks the second-level cache for memory; a hint.
-__device__ inline void prefetch(const void* global, std::uint32_t bytes) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(global), "r"(bytes) : "memory");
-#endif
-}
-
 // A value that another kernel may be writing at this moment.
 __device__ inline int read_hint(const int* global) {
   return *static_cast<const volatile int*>(global);

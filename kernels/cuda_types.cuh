@@ -60,6 +60,14 @@ __device__ inline uint4 load_streaming(const void* from) {
   return v;
 }
 
+// Asks the second-level cache for memory, a hint; bytes and address are multiples of 16.
+__device__ inline void prefetch_to_l2([[maybe_unused]] const void* from,
+                                      [[maybe_unused]] std::uint32_t bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
+#endif
+}
+
 // Calls use(T{}) with float, __half or __nv_bfloat16.
 template <typename Use>
 void with_cuda_type(DType dtype, const Use& use) {

@@ -1,5 +1,5 @@
 // The instructions that products for few tokens are made of (PTX ISA 8.x: cp.async, mma,
-// createpolicy, cp.async.bulk.prefetch).
+// createpolicy).
 #pragma once
 
 #include <cuda_bf16.h>
@@ -37,14 +37,6 @@ __device__ inline void commit_copies() {
 template <int kPending>
 __device__ inline void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
-}
-
-// Bytes and address are multiples of 16.
-__device__ inline void prefetch_to_l2([[maybe_unused]] const void* from,
-                                      [[maybe_unused]] int bytes) {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
-#endif
 }
 
 // d[16 x 8] += a[16 x 16] b[16 x 8]; of the lane: rows lane / 4 and + 8, columns 2 (lane % 4), + 1.
