@@ -51,7 +51,7 @@ struct SpeedConstants {
   double attention_gbs = 3200;
   double attention_flop_share = 0.45;
   double layer_us = 7.8;
-  double experts_us = 19.5;
+  double experts_us = 15.0;
   double step_us = 20;
   double first_token_us = 800;
   double sum_us = 1.5;
