@@ -35,6 +35,8 @@ class JobWatch {
   JobWatch(const JobWatch&) = delete;
   JobWatch& operator=(const JobWatch&) = delete;
 
+  // For a rank that has failed, see PeerWatch.
+  void leave_word_to_others() { watch_->leave_word_to_others(); }
   // This rank says why and ends the job: others keep silent.
   void say_farewell() { watch_->say_farewell(); }
   // Collective: all have come to the end of their work.

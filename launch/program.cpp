@@ -49,6 +49,9 @@ int report(const MpiSession* mpi, JobWatch* watch, const std::exception_ptr& err
     return code;
   }
   if (watch != nullptr) {
+    if (failure.code == ExitCode::peer) {  // which may be what the end of another one looks like
+      watch->leave_word_to_others();
+    }
     watch->say_farewell();
   }
   write_message(failure_line(failure.message, {.host = mpi->host(),

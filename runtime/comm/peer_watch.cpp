@@ -138,16 +138,22 @@ void PeerWatch::pause() {
 
 void PeerWatch::look_around() {
   const Clock::time_point now = Clock::now();
-  if (now - last_look_ > times_.interval + kGap) {
-    state_.forgive(now - last_look_);
-    next_question_ = silent_until_ = now + times_.grace;
+  if (stood()) {
+    state_.forgive(now - last_look_.load());
+    next_question_ = now + times_.grace;
+    silent_until_ = next_question_;
   }
-  last_look_ = now;
+  last_look_ = Clock::time_point::max();
   read_letters();
   look_for_ended_peers();
   look_for_orders();
   look_at_clock();
   last_look_ = Clock::now();
+}
+
+// Whether this process was stopped and goes on, and nobody has looked around since.
+bool PeerWatch::stood() const {
+  return Clock::now() - last_look_.load() > times_.interval + kGap;
 }
 
 bool PeerWatch::end_is_said() const {
@@ -162,7 +168,7 @@ bool PeerWatch::has_left(int rank) const {
 
 // The lowest rank of the node that is still there speaks for it.
 void PeerWatch::look_for_ended_peers() {
-  if (Clock::now() < silent_until_) {
+  if (Clock::now() < silent_until_.load()) {
     std::this_thread::sleep_for(times_.interval);
     return;
   }
@@ -200,12 +206,12 @@ void PeerWatch::look_for_orders() {
     return;
   }
   order_seen_ = true;
-  const bool stood = Clock::now() < silent_until_;
-  if (stood) {  // others have ended meanwhile, and have said why
+  const bool woken = Clock::now() < silent_until_.load();
+  if (woken) {  // others have ended meanwhile, and have said why
     silent_until_ = Clock::now() + kWokenToEnd;
   }
   if (const std::vector<int> missing = missing_on_order();
-      !missing.empty() && !stood && !end_is_said()) {
+      !missing.empty() && !woken && !end_is_said()) {
     bark({.ranks = missing, .silent = true, .cause = {}});
   } else if (hooks_.ends && hooks_.ends()) {
     for (int rank = 0; rank < static_cast<int>(seats_.size()); ++rank) {
@@ -402,6 +408,22 @@ void PeerWatch::say_farewell() {
     post_to_others(fmt::format("{} 0", kEnds));
   } catch (const CommError&) {
     // They find out.
+  }
+}
+
+void PeerWatch::leave_word_to_others() {
+  bool said = stood() || Clock::now() < silent_until_.load();
+  if (!said) {
+    try {
+      read_letters();
+    } catch (const CommError&) {
+      // Then nobody can be heard.
+    }
+    const std::lock_guard lock(mail_mutex_);
+    said = end_said_;
+  }
+  if (said) {
+    std::this_thread::sleep_for(kWokenToEnd);
   }
 }
 

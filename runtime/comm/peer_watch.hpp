@@ -6,6 +6,7 @@
 // the others wait for. No rank is special, and nothing is sent while all is well.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -53,6 +54,9 @@ class PeerWatch {
 
   // Any thread. Tells all ranks that this one ends the job and says why: they need not.
   void say_farewell();
+  // Any thread. For a rank that has failed: where another one has said why the job ends, or must
+  // have while this process stood still, waits to be ended with it, for 15 s at most.
+  void leave_word_to_others();
   // Any thread. `text`: what this rank has waited for in vain. Asks all ranks what they are at, and
   // returns whom to name: this rank where nobody else is to blame.
   PeerTrouble trouble_behind(const std::string& text);
@@ -88,6 +92,7 @@ class PeerWatch {
   void post(int rank, const std::string& text);
   void post_to_others(const std::string& text);
   bool end_is_said() const;
+  bool stood() const;
   bool has_left(int rank) const;
   void judge(PeerQuestion question, double limit, const std::vector<PeerAnswer>& answers);
   PeerTrouble describe(const PeerVerdict& verdict, const RankState::Look& look) const;
@@ -98,7 +103,7 @@ class PeerWatch {
 
   RankState& state_;
   int rank_;
-  bool ask_;
+  std::atomic<bool> ask_;
   Hooks hooks_;
   Times times_;
   MpiMail mail_;
@@ -108,12 +113,14 @@ class PeerWatch {
   int question_ = 0;                 // number of the last one
   std::vector<PeerAnswer> answers_;  // to it
   Clock::time_point asked_;          // by another rank, last
-  Clock::time_point last_look_;      // to notice that this process was stopped
+  // The end of the last one, to notice that this process was stopped; while it looks, never.
+  std::atomic<Clock::time_point> last_look_;
   Clock::time_point next_question_;
-  int slow_stage_ = 0;              // of which slow_at_ is
-  double slow_at_ = 0;              // seconds
-  Clock::time_point silent_until_;  // what ended while this process stood was told by others
-  bool end_said_ = false;           // another rank says why the job ends
+  int slow_stage_ = 0;  // of which slow_at_ is
+  double slow_at_ = 0;  // seconds
+  // What ended while this process stood was told by others.
+  std::atomic<Clock::time_point> silent_until_ = Clock::time_point();
+  bool end_said_ = false;  // another rank says why the job ends
   bool order_seen_ = false;
   bool alive_said_ = false;  // of rank 1, to rank 0
   std::vector<int> lost_;

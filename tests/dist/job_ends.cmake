@@ -73,7 +73,7 @@ foreach(kind kill terminate)
            $<TARGET_FILE:tutti> ${tiny_model} ${three_ranks})
   set_tests_properties(job_ends.mpirun_${kind} PROPERTIES LABELS dist TIMEOUT 120 PROCESSORS 1)
 endforeach()
-foreach(kind cut stopped killed start)
+foreach(kind cut stopped woken killed start)
   add_test(NAME job_ends.node_${kind} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/node_ends.sh ${kind}
            $<TARGET_FILE:tutti> $<TARGET_FILE:job_fault_probe> ${tiny_model}
            ${PROJECT_SOURCE_DIR}/launch/openmpi-mca-params.conf)

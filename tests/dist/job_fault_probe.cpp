@@ -23,6 +23,9 @@ void fail(const std::string& fault) {
     sleep_for_ever();
   } else if (fault == "stop") {
     std::raise(SIGSTOP);
+  } else if (fault == "wake") {  // and finds that the others are gone
+    std::raise(SIGSTOP);
+    throw tutti::CommError("a planted failure of a rank that was woken");
   } else if (fault == "kill") {
     std::raise(SIGKILL);
   } else if (fault == "crash") {

@@ -4,6 +4,7 @@
 # can be made.
 #   cut      node3 is cut off in the middle: mpirun notices and ends the job, rank 0 names rank 2
 #   stopped  rank 2 is stopped: rank 0 names it from another host
+#   woken    the same, and when mpirun wakes it to end it, it finds that rank 0 is gone
 #   killed   rank 2 gets a SIGKILL: mpirun names it. Open MPI may end the others before one of them can
 #   start    rank 2 sleeps before its weights: rank 0 names it
 set -u
@@ -86,8 +87,10 @@ case $kind in
     "$hosts" cut node3
     ends 205 25 "tutti: rank 2 on node3: running: $silent"
     ;;
-  stopped)
-    begin "$probe" 2 running stop generate "$model" "${prompts[@]}" --peer-timeout 6
+  stopped | woken)
+    fault=stop
+    [ "$kind" = stopped ] || fault=wake
+    begin "$probe" 2 running "$fault" generate "$model" "${prompts[@]}" --peer-timeout 6
     wait_for_start
     event
     ends 5 30 "tutti: rank 2 on node3: running: $silent"
