@@ -54,17 +54,18 @@ function(tutti_label program label)
   add_dependencies(tests_${label} ${program})
 endfunction()
 
-# tutti_test(NAME LABEL unit [ONE_THREAD] SOURCES … USES … PROPERTIES …): one GoogleTest program, each
+# tutti_test(NAME LABEL unit [ONE_THREAD] [BUSY] SOURCES … USES … PROPERTIES …): one GoogleTest program, each
 # of its tests known to ctest by name. Tests run in the source tree's root, so that they find
 # tests/golden. ThreadSanitizer has nothing to look for in those that are ONE_THREAD: they are not
-# built for it with the rest of their label.
+# built for it with the rest of their label. Those that are BUSY compute for long and are optimised.
 function(tutti_test name)
-  cmake_parse_arguments(arg "ONE_THREAD" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
+  cmake_parse_arguments(arg "ONE_THREAD;BUSY" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_USES} tutti_test_flags GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${arg_USES} GTest::gmock GTest::gtest_main
+                        $<IF:$<BOOL:${arg_BUSY}>,tutti_flags,tutti_test_flags>)
   if(NOT (arg_ONE_THREAD AND TUTTI_SANITIZE STREQUAL "thread"))
     tutti_label(${name} ${arg_LABEL})
   endif()
