@@ -412,17 +412,13 @@ void PeerWatch::say_farewell() {
 }
 
 void PeerWatch::leave_word_to_others() {
-  bool said = stood() || Clock::now() < silent_until_.load();
-  if (!said) {
-    try {
-      read_letters();
-    } catch (const CommError&) {
-      // Then nobody can be heard.
-    }
-    const std::lock_guard lock(mail_mutex_);
-    said = end_said_;
+  const bool woken = stood() || Clock::now() < silent_until_.load();
+  try {
+    read_letters();
+  } catch (const CommError&) {
+    // Then nobody can be heard.
   }
-  if (said) {
+  if (woken || end_is_said()) {
     std::this_thread::sleep_for(kWokenToEnd);
   }
 }
