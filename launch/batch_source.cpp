@@ -135,7 +135,7 @@ void BatchSource::run() {
     failure = std::current_exception();
   }
   const std::lock_guard lock(mutex_);
-  failure_ = failure;
+  failure_ = std::move(failure);  // from here on the other thread's alone
   done_ = true;
   changed_.notify_all();
 }
