@@ -54,10 +54,11 @@ function(tutti_label program label)
   add_dependencies(tests_${label} ${program})
 endfunction()
 
-# tutti_test(NAME LABEL unit [ONE_THREAD] [BUSY] SOURCES … USES … PROPERTIES …): one GoogleTest program, each
-# of its tests known to ctest by name. Tests run in the source tree's root, so that they find
-# tests/golden. ThreadSanitizer has nothing to look for in those that are ONE_THREAD: they are not
-# built for it with the rest of their label. Those that are BUSY compute for long and are optimised.
+# tutti_test(NAME LABEL unit [ONE_THREAD] [BUSY] SOURCES … USES … PROPERTIES …): one GoogleTest
+# program, each of its tests known to ctest by name. Tests run in the source tree's root, so that
+# they find tests/golden. ThreadSanitizer has nothing to look for in those that are ONE_THREAD: they
+# are not built for it with the rest of their label. Those that are BUSY compute for long and are
+# optimised.
 function(tutti_test name)
   cmake_parse_arguments(arg "ONE_THREAD;BUSY" "LABEL;TIMEOUT" "SOURCES;USES;PROPERTIES" ${ARGN})
   if(NOT arg_TIMEOUT)
